@@ -1,0 +1,69 @@
+"""Concept Monitor: which human concept does every neuron detect, at every epoch of a training?
+
+The public names are handed out lazily, because TensorBoard imports this package at start-up to find
+the plugin and must not pay for torch, open_clip or umap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conceptmon_tb import functional
+    from conceptmon_tb.concepts import ConceptSet
+    from conceptmon_tb.detectors import ClipDissect, ConceptDetector
+    from conceptmon_tb.encoders import ConceptEncoder, OpenClipEncoder, WorldEncoder
+    from conceptmon_tb.monitor import ConceptMonitor
+    from conceptmon_tb.probe import ProbeSet
+    from conceptmon_tb.reader import read_run
+    from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
+    from conceptmon_tb.writer import ConceptWriter, add_concepts
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ClipDissect": "detectors",
+    "ConceptDetector": "detectors",
+    "ConceptEncoder": "encoders",
+    "ConceptMonitor": "monitor",
+    "ConceptSet": "concepts",
+    "ConceptSnapshot": "snapshot",
+    "ConceptSpace": "snapshot",
+    "ConceptWriter": "writer",
+    "OpenClipEncoder": "encoders",
+    "ProbeSet": "probe",
+    "WorldEncoder": "encoders",
+    "add_concepts": "writer",
+    "read_run": "reader",
+}
+
+__all__ = [
+    "ClipDissect",
+    "ConceptDetector",
+    "ConceptEncoder",
+    "ConceptMonitor",
+    "ConceptSet",
+    "ConceptSnapshot",
+    "ConceptSpace",
+    "ConceptWriter",
+    "OpenClipEncoder",
+    "ProbeSet",
+    "WorldEncoder",
+    "__version__",
+    "add_concepts",
+    "functional",
+    "read_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "functional":
+        return importlib.import_module("conceptmon_tb.functional")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"conceptmon_tb.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'conceptmon_tb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

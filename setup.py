@@ -1,0 +1,35 @@
+"""Packaging of Concept Monitor: the writer, the TensorBoard tab and its static files."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+setup(
+    name="conceptmon-tb",
+    version="0.1.0",
+    description="Which concepts do the neurons detect, at every epoch? A writer and a TensorBoard tab.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["conceptmon_tb", "conceptmon_tb.*"]), "conceptmon_tb.plugin_static"],
+    package_dir={"conceptmon_tb.plugin_static": "plugin_static"},
+    package_data={"conceptmon_tb": ["py.typed", "**/assets/*", "**/data/*"], "conceptmon_tb.plugin_static": ["**/*"]},
+    install_requires=[
+        "numpy>=1.24",
+        "open_clip_torch>=2.29",
+        "pillow>=9.4",
+        "protobuf>=4.21",
+        "safetensors>=0.4",
+        "tensorboard>=2.14",
+        "torch>=2.2",
+        "tqdm>=4.65",
+        "umap-learn>=0.5.5",
+    ],
+    extras_require={
+        "test": ["hypothesis", "mypy", "playwright", "psutil", "pytest", "pytest-timeout", "ruff", "types-tqdm", "types-protobuf"],
+    },
+    entry_points={"tensorboard_plugins": ["conceptmon = conceptmon_tb.plugin.loader:ConceptMonitorLoader"]},
+)
