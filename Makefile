@@ -1,0 +1,37 @@
+# The two commands of the README are `make demo` and `make test`; both set up all they need in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/installed
+	@$(BIN)/python -m demo $(ARGS)
+
+test: .venv/installed-test
+	@sh tests/install_chromium.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed-test
+	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build ./*.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: setup.py | .venv/bin/python
+	@echo "Installing into .venv (a few minutes: torch is large) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/installed-test: setup.py | .venv/bin/python
+	@echo "Installing into .venv (a few minutes: torch is large) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch .venv/installed $@
