@@ -29,7 +29,7 @@ setup(
         "umap-learn>=0.5.5",
     ],
     extras_require={
-        "test": ["hypothesis", "mypy", "playwright", "psutil", "pytest", "pytest-timeout", "ruff", "types-tqdm", "types-protobuf"],
+        "test": ["hypothesis", "mypy", "playwright", "psutil", "pytest", "pytest-timeout", "ruff", "setuptools>=70.1", "types-tqdm", "types-protobuf"],
     },
     entry_points={"tensorboard_plugins": ["conceptmon = conceptmon_tb.plugin.loader:ConceptMonitorLoader"]},
 )

@@ -27,7 +27,7 @@ class Recipe:
     Attributes:
         name: Name of the run.
         learning_rate: Peak learning rate of SGD.
-        schedule: Whether the rate warms up and follows a cosine; if not it stays fixed (thesis section 2.3.2).
+        schedule: Whether the rate warms up and follows a cosine; else it stays fixed (thesis section 2.3.2).
         momentum: Momentum of SGD.
     """
 

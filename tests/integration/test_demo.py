@@ -1,0 +1,63 @@
+"""The demo, run as the user runs it, in small."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import conceptmon_tb as cm
+
+ROOT = Path(__file__).parents[2]
+CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
+SMALL = ["--epochs", "1", "--images", "256", "--width", "4", "--no-server"]
+
+
+def run_demo(*options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "demo", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
+
+
+def test_the_demo_trains_two_runs_and_tells_the_story(tmp_path: Path) -> None:
+    done = run_demo("--logdir", str(tmp_path), *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "A poorly trained network has a higher d_anchor" in done.stdout
+    for name in ("world-healthy", "world-poor"):
+        run = cm.read_run(tmp_path / name)
+        assert run.steps == [0, 1]
+        assert list(run.snapshots) == ["layer2", "layer3", "layer4"]
+
+
+def test_the_demo_takes_a_folder_of_images_and_probes_with_held_out_ones(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0)
+    for name in ("left", "right"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(160):
+            noise = pixels.integers(0, 255, (40, 36, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / "data" / name / f"{i}.png")
+    done = run_demo(
+        "--data", str(tmp_path / "data"), "--probe", "data", "--logdir", str(tmp_path / "runs"), *SMALL
+    )
+    assert done.returncode == 0, done.stderr
+    assert cm.read_run(tmp_path / "runs" / "data-healthy").steps == [0, 1]
+
+
+@pytest.mark.skipif(not CIFAR.is_dir(), reason="the photographs of ../shared/data/cifar10 are not here")
+def test_the_demo_trains_on_photographs(tmp_path: Path) -> None:
+    done = run_demo("--data", str(CIFAR), "--logdir", str(tmp_path), *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert cm.read_run(tmp_path / "cifar10-healthy").steps == [0, 1]
+
+
+def test_a_missing_data_folder_is_named() -> None:
+    done = run_demo("--data", "/no/such/folder", *SMALL)
+    assert done.returncode != 0
+    assert "/no/such/folder: no such folder" in done.stderr
+
+
+def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
+    done = run_demo("--data", str(tmp_path), *SMALL)
+    assert done.returncode != 0
+    assert "a folder for each class" in done.stderr
