@@ -1,0 +1,101 @@
+// @ts-check
+/** The plugin's HTTP routes (docs/http_api.md) as functions that return decoded answers. */
+import { decodeContainer } from './container.js';
+
+/** @typedef {import('./container.js').Container} Container */
+/** @typedef {{neurons: number, steps: number[], wall_times: number[]}} LayerIndex */
+/** @typedef {{layer?: string, step?: number, reason: string}} Skipped */
+/** @typedef {{layers: Record<string, LayerIndex>, spaces: string[], note: string, skipped: Skipped[]}} RunIndex */
+/** @typedef {{runs: Record<string, RunIndex>, revision: string}} RunsAnswer */
+/**
+ * @typedef {object} Metrics What one layer was at one step; numbers are null where the log had NaN.
+ * @property {number} step
+ * @property {number} wall_time
+ * @property {number} neurons
+ * @property {number} interpretable
+ * @property {Record<string, number>} category_counts
+ * @property {number | null} threshold
+ * @property {number | null} threshold_level
+ * @property {number | null} d_anchor
+ * @property {number | null} d_anchor_gated
+ * @property {number | null} mean_pairwise_distance
+ * @property {number | null} mean_displacement
+ * @property {number} dead
+ * @property {number} constant
+ * @property {number} nonfinite
+ * @property {string} detector
+ * @property {number} temperature
+ * @property {number[]} [tracked]
+ * @property {{nearest_distance: (number | null)[], nearest_neuron: number[]}} [anchors]
+ */
+/** @typedef {{layers: Record<string, Metrics[]>}} TimelineAnswer */
+/** @typedef {[number, number, number | null]} ScalarPoint step, wall time in seconds, value */
+/** @typedef {{step: number, columns: number, ids: number[]}} ImagePage */
+/** @typedef {{tile: number, pages: ImagePage[]}} ImagesAnswer */
+/** @typedef {ReturnType<typeof createApi>} Api */
+
+/** An answer other than 200, with the server's own words. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} message */
+  constructor(status, message) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+  }
+}
+
+/** @param {string} base address of the routes, ending in a slash */
+export function createApi(base) {
+  /** @param {string} route @param {Record<string, string | number | undefined>} [params] */
+  const address = (route, params = {}) => {
+    const url = new URL(route, base);
+    for (const [name, value] of Object.entries(params)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return url.href;
+  };
+
+  /** @param {string} url */
+  const get = async (url) => {
+    const response = await fetch(url, { cache: 'no-store' });
+    if (response.ok) return response;
+    let message = `TensorBoard answered ${response.status}`;
+    try {
+      message = (await response.json()).error || message;
+    } catch {
+      // Not our JSON: the status says all there is.
+    }
+    throw new ApiError(response.status, message);
+  };
+
+  /** @template T @param {string} url @returns {Promise<T>} */
+  const json = async (url) => (await get(url)).json();
+  /** @param {string} url */
+  const container = async (url) => decodeContainer(await (await get(url)).arrayBuffer());
+
+  return {
+    /** @returns {Promise<RunsAnswer>} */
+    runs: () => json(address('runs')),
+    /** @param {string} run @param {string} [fingerprint] */
+    space: (run, fingerprint) => container(address('space', { run, fingerprint })),
+    /** @param {string} run @returns {Promise<TimelineAnswer>} */
+    timeline: (run) => json(address('timeline', { run })),
+    /** @param {string} run @param {string} layer @param {number} [after] only later steps */
+    layer: (run, layer, after) => container(address('layer', { run, layer, after })),
+    /** @param {string} run @returns {Promise<{tags: string[]}>} */
+    scalarTags: (run) => json(address('scalars', { run })),
+    /** @param {string} run @param {string} tag @returns {Promise<{points: ScalarPoint[]}>} */
+    scalar: (run, tag) => json(address('scalars', { run, tag })),
+    /** @param {string} run @returns {Promise<ImagesAnswer>} */
+    images: (run) => json(address('images', { run })),
+    /** Address of one JPEG atlas page. @param {string} run @param {number} step */
+    imagePage: (run, step) => address('images', { run, step }),
+    /**
+     * @param {string} run @param {string} layer @param {number} neuron @param {number} step @param {number} k
+     * @returns {Promise<any>}
+     */
+    neuron: (run, layer, neuron, step, k) => json(address('neuron', { run, layer, neuron, step, k })),
+    /** Address of a table of labels. @param {string} run @param {string} layer @param {number} step */
+    exportTable: (run, layer, step) => address('export', { run, layer, step, format: 'csv' }),
+  };
+}
