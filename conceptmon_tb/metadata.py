@@ -1,0 +1,244 @@
+"""Names, tags and the binary container of the wire: what event files and HTTP answers agree on.
+
+Every payload, in an event file and in a binary HTTP answer alike, is one self-describing container:
+24 fixed bytes with a schema version, a step and a checksum, then a JSON header, then plain
+little-endian arrays. Corruption in an event file is otherwise silent (a data provider may serve a
+record with flipped bits), so nothing is used before its checksum was verified.
+
+The bytes are described in `docs/event_format.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tensorboard.compat.proto import summary_pb2
+
+PLUGIN_NAME = "conceptmon"
+SCHEMA_VERSION = 1
+
+TAG_PREFIX = "concepts/"
+LAYER_KINDS = ("neurons", "metrics", "embedding")
+SPACE_TAG = "concepts/space/definition"
+IMAGES_TAG = "concepts/space/images"
+
+MAGIC = b"CMON"
+DTYPES = ("<f4", "<f2", "<i4", "<u2", "|u1", "|i1")
+ALIGNMENT = 8
+
+_FIXED = struct.Struct("<4sHHqII")
+
+
+class PayloadError(ValueError):
+    """A payload cannot be used: it is cut short, altered, or not a payload at all."""
+
+
+class NewerSchemaError(PayloadError):
+    """A payload was written by a later version of this package than the one reading it."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"written with schema version {version}, but this installation reads up to version "
+            f"{SCHEMA_VERSION}: upgrade it with `pip install --upgrade conceptmon-tb`"
+        )
+        self.version = version
+
+
+@dataclass(frozen=True, eq=False)
+class Payload:
+    """One decoded container.
+
+    Attributes:
+        kind: What it holds, such as "neurons" or "space".
+        step: Global step it belongs to.
+        attrs: JSON values by name; NaN and infinity arrive as None.
+        arrays: Read-only arrays by name, views of the container's bytes.
+        version: Schema version it was written with.
+        nbytes: Size of the container in bytes.
+    """
+
+    kind: str
+    step: int
+    attrs: Mapping[str, Any]
+    arrays: Mapping[str, npt.NDArray[Any]]
+    version: int
+    nbytes: int
+
+
+def layer_tag(layer: str, kind: str) -> str:
+    """Return the event tag of one kind of a layer's data.
+
+    Args:
+        layer: Any layer name; slashes and the name "space" are fine.
+        kind: One of `LAYER_KINDS`, or the name of a scalar such as "d_anchor".
+
+    Returns:
+        The tag, such as "concepts/layer4/neurons".
+    """
+    return f"{TAG_PREFIX}{layer}/{kind}"
+
+
+def parse_layer_tag(tag: str) -> tuple[str, str] | None:
+    """Split a tag made by `layer_tag` into layer and kind.
+
+    Args:
+        tag: Any event tag.
+
+    Returns:
+        `(layer, kind)`, or None when the tag belongs to no layer (the space's own tags do not).
+    """
+    if not tag.startswith(TAG_PREFIX):
+        return None
+    layer, slash, kind = tag[len(TAG_PREFIX) :].rpartition("/")
+    if not slash or kind not in LAYER_KINDS:
+        return None
+    return layer, kind
+
+
+def make_metadata(data_class: int) -> summary_pb2.SummaryMetadata:
+    """Make the metadata of one of our values; without the data class no plugin would ever see it.
+
+    Args:
+        data_class: `summary_pb2.DATA_CLASS_TENSOR` or `summary_pb2.DATA_CLASS_BLOB_SEQUENCE`.
+
+    Returns:
+        Metadata with the plugin's name and the schema version. TensorBoard keeps only the first
+        metadata of a tag, so nothing that may change from epoch to epoch is in it.
+    """
+    metadata = summary_pb2.SummaryMetadata()
+    metadata.plugin_data.plugin_name = PLUGIN_NAME
+    metadata.plugin_data.content = b'{"schema":%d}' % SCHEMA_VERSION
+    metadata.data_class = data_class
+    return metadata
+
+
+def pack_payload(
+    kind: str, step: int, attrs: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]] | None = None
+) -> bytes:
+    """Pack attributes and arrays into one container.
+
+    Args:
+        kind: What the container holds.
+        step: Global step, a signed 64-bit integer.
+        attrs: JSON-like values; numpy numbers are accepted, NaN and infinity become null.
+        arrays: Arrays by name, of a dtype in `DTYPES` and any shape.
+
+    Returns:
+        The container's bytes.
+
+    Raises:
+        TypeError: An array has a dtype outside `DTYPES`.
+    """
+    described: list[dict[str, Any]] = []
+    chunks: list[bytes] = []
+    offset = 0
+    for name, array in (arrays or {}).items():
+        dtype = array.dtype.newbyteorder("<").str
+        if dtype not in DTYPES:
+            raise TypeError(f"array {name!r} has dtype {array.dtype}; convert it to one of {', '.join(DTYPES)}")
+        described.append({"name": name, "dtype": dtype, "shape": list(array.shape), "offset": offset})
+        data = np.ascontiguousarray(array, dtype=dtype).tobytes()
+        padding = -len(data) % ALIGNMENT
+        chunks += (data, bytes(padding))
+        offset += len(data) + padding
+    header = _json_bytes({"kind": kind, "attrs": _plain(attrs), "arrays": described})
+    header += b" " * (-(_FIXED.size + len(header)) % ALIGNMENT)
+    content = b"".join((header, *chunks))
+    return _FIXED.pack(MAGIC, SCHEMA_VERSION, 0, step, len(header), zlib.crc32(content)) + content
+
+
+def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
+    """Verify and decode one container.
+
+    Args:
+        data: The container's bytes, or a contiguous uint8 array of them. Arrays of the result are
+            views of it.
+
+    Returns:
+        The decoded payload.
+
+    Raises:
+        NewerSchemaError: It was written with a later schema version.
+        PayloadError: It is not a container, or was cut short or altered.
+    """
+    view = memoryview(data).cast("B")
+    if len(view) < _FIXED.size:
+        raise PayloadError(f"cut short: {len(view)} bytes where a payload starts with {_FIXED.size}")
+    magic, version, _, step, header_size, checksum = _FIXED.unpack_from(view)
+    if magic != MAGIC:
+        raise PayloadError(f"not a concept payload: it starts with {bytes(magic)!r} instead of {MAGIC!r}")
+    if version > SCHEMA_VERSION:
+        raise NewerSchemaError(version)
+    content = view[_FIXED.size :]
+    if zlib.crc32(content) != checksum:
+        raise PayloadError("checksum mismatch: the record was altered or cut short after it was written")
+    header = _parse_header(bytes(content[:header_size]), header_size)
+    body = content[header_size:]
+    try:
+        arrays = {entry["name"]: _view_array(entry, body) for entry in header["arrays"]}
+        return Payload(str(header["kind"]), step, dict(header["attrs"]), arrays, version, len(view))
+    except (KeyError, TypeError, ValueError) as error:
+        raise PayloadError(f"malformed header: {error!r}") from error
+
+
+def _parse_header(text: bytes, size: int) -> dict[str, Any]:
+    if len(text) != size:
+        raise PayloadError(f"malformed header: {size} bytes announced, {len(text)} there")
+    try:
+        header = json.loads(text.decode("utf-8"))
+    except ValueError as error:
+        raise PayloadError(f"malformed header: {error}") from error
+    if not isinstance(header, dict):
+        raise PayloadError("malformed header: not a JSON object")
+    return header
+
+
+def _view_array(entry: Mapping[str, Any], body: memoryview) -> npt.NDArray[Any]:
+    if entry["dtype"] not in DTYPES:
+        raise ValueError(f"unknown dtype {entry['dtype']!r}")
+    shape = tuple(int(size) for size in entry["shape"])
+    offset = int(entry["offset"])
+    dtype = np.dtype(entry["dtype"])
+    count = math.prod(shape)
+    if min(shape, default=0) < 0 or offset < 0 or offset % ALIGNMENT:
+        raise ValueError(f"array {entry['name']!r} has shape {shape} at offset {offset}")
+    if offset + count * dtype.itemsize > len(body):
+        raise ValueError(f"array {entry['name']!r} reaches beyond the payload")
+    array = np.frombuffer(body, dtype=dtype, count=count, offset=offset) if count else np.empty(0, dtype)
+    array = array.reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def _json_bytes(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate in a name: only its escape is valid UTF-8
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy values into JSON ones; float32 keep their shortest spelling, NaN becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        if not math.isfinite(value):
+            return None
+        return float(str(value)) if isinstance(value, np.floating) else value
+    return value

@@ -1,0 +1,331 @@
+"""Snapshots and spaces to containers and back: which arrays and attributes each payload holds.
+
+`summary` wraps what is made here into protos; `reader` and the plugin unwrap it. Both directions
+stand side by side, because they must agree. The tables are in `docs/event_format.md`.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from conceptmon_tb.embedding_codec import base_embedding, decode_embedding, encode_embedding, stored_text_embedding
+from conceptmon_tb.metadata import Payload, PayloadError, pack_payload
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray, IntArray, ProbeImages
+
+FLAG_INTERPRETABLE = 1
+FLAG_VALID = 2
+JPEG_QUALITY = 88
+
+_NO_ID = 0xFFFF
+
+
+def pack_neurons(snapshot: ConceptSnapshot, step: int) -> bytes:
+    """Pack what the tab wants of every neuron at every epoch (about 60 bytes per neuron).
+
+    Args:
+        snapshot: One layer at one moment.
+        step: Global step.
+
+    Returns:
+        A container of kind "neurons".
+
+    Raises:
+        ValueError: Arrays of the snapshot disagree about the number of neurons.
+    """
+    _check_shapes(snapshot)
+    flags = snapshot.interpretable * FLAG_INTERPRETABLE + snapshot.valid * FLAG_VALID
+    arrays = {
+        "position": np.asarray(snapshot.position, dtype=np.float32),
+        "concept_ids": _narrow_ids(snapshot.concept_ids),
+        "similarity": np.asarray(snapshot.similarity, dtype=np.float32),
+        "flags": flags.astype(np.uint8),
+        "displacement": np.asarray(snapshot.displacement, dtype=np.float32),
+        "top_images": _narrow_ids(snapshot.top_images),
+    }
+    return pack_payload("neurons", step, {}, arrays)
+
+
+def pack_metrics(snapshot: ConceptSnapshot, step: int) -> bytes:
+    """Pack the figures of a whole layer: attributes only.
+
+    Args:
+        snapshot: One layer at one moment.
+        step: Global step.
+
+    Returns:
+        A container of kind "metrics".
+    """
+    attrs: dict[str, Any] = {
+        "layer": snapshot.layer,
+        "space": snapshot.space.fingerprint,
+        "neurons": snapshot.num_neurons,
+        "threshold": snapshot.threshold,
+        "threshold_level": snapshot.threshold_level,
+        "interpretable": snapshot.num_interpretable,
+        "category_counts": dict(snapshot.category_counts),
+        "d_anchor": snapshot.anchor_distance,
+        "d_anchor_gated": snapshot.anchor_distance_gated,
+        "mean_pairwise_distance": snapshot.mean_pairwise_distance,
+        "mean_displacement": snapshot.mean_displacement,
+        "dead": snapshot.num_dead,
+        "constant": snapshot.num_constant,
+        "nonfinite": snapshot.num_nonfinite,
+        "anchors": {
+            "nearest_distance": np.asarray(snapshot.anchor_nearest_distance, dtype=np.float32),
+            "nearest_neuron": np.asarray(snapshot.anchor_nearest_neuron),
+        },
+        "detector": snapshot.detector,
+        "temperature": snapshot.temperature,
+        "tracked": list(snapshot.tracked),
+    }
+    if snapshot.space.note:
+        attrs["note"] = snapshot.space.note
+    return pack_payload("metrics", step, attrs)
+
+
+def pack_embedding(snapshot: ConceptSnapshot, step: int) -> bytes:
+    """Pack the embedding of every neuron (about one byte per dimension).
+
+    Args:
+        snapshot: One layer at one moment.
+        step: Global step.
+
+    Returns:
+        A container of kind "embedding".
+    """
+    codec, arrays = encode_embedding(snapshot.embedding, _space_base(snapshot.space))
+    return pack_payload("embedding", step, {"space": snapshot.space.fingerprint, "codec": codec}, arrays)
+
+
+def pack_space(space: ConceptSpace, step: int) -> bytes:
+    """Pack the whole concept space, text embeddings included.
+
+    Args:
+        space: The space.
+        step: First global step that uses it.
+
+    Returns:
+        A container of kind "space".
+    """
+    attrs = {
+        "words": list(space.words),
+        "categories": list(space.categories),
+        "anchors": list(space.anchors),
+        "encoder": space.encoder,
+        "encoder_fingerprint": space.encoder_fingerprint,
+        "projection": space.projection,
+        "note": space.note,
+        "fingerprint": space.fingerprint,
+    }
+    arrays = {
+        "text_embedding": np.asarray(space.text_embedding).astype(np.float16),
+        "position": np.asarray(space.position, dtype=np.float32),
+        "anchor_embedding": np.asarray(space.anchor_embedding).astype(np.float16),
+        "anchor_position": np.asarray(space.anchor_position, dtype=np.float32),
+    }
+    return pack_payload("space", step, attrs, arrays)
+
+
+def pack_images(images: ProbeImages, step: int) -> bytes:
+    """Pack thumbnails into one JPEG atlas, row by row.
+
+    Args:
+        images: At least one thumbnail.
+        step: Global step of the first snapshot that refers to them.
+
+    Returns:
+        A container of kind "images".
+
+    Raises:
+        ValueError: There is no thumbnail, or ids and thumbnails differ in number.
+    """
+    count = len(images.ids)
+    if not count or len(images.thumbnails) != count:
+        raise ValueError(
+            f"images has {count} ids and {len(images.thumbnails)} thumbnails; pass as many of each, at least one"
+        )
+    tile = images.thumbnails.shape[1]
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    atlas = np.zeros((rows, columns, tile, tile, 3), dtype=np.uint8)
+    atlas.reshape(rows * columns, tile, tile, 3)[:count] = images.thumbnails
+    picture = Image.fromarray(atlas.transpose(0, 2, 1, 3, 4).reshape(rows * tile, columns * tile, 3))
+    file = io.BytesIO()
+    # Colour is stored at half resolution in blocks of 16 pixels: other tiles would bleed into each other.
+    picture.save(file, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0" if tile % 16 == 0 else "4:4:4")
+    arrays = {"ids": np.asarray(images.ids, dtype=np.int32), "jpeg": np.frombuffer(file.getvalue(), np.uint8)}
+    return pack_payload("images", step, {"tile": tile, "columns": columns}, arrays)
+
+
+def unpack_space(payload: Payload) -> ConceptSpace:
+    """Undo `pack_space`.
+
+    Args:
+        payload: A payload of kind "space".
+
+    Returns:
+        The space, with the fingerprint that it was written with.
+
+    Raises:
+        PayloadError: It is of another kind, or something is missing in it.
+    """
+    with _reading(payload, "space"):
+        attrs, arrays = payload.attrs, payload.arrays
+        space = ConceptSpace(
+            words=tuple(attrs["words"]),
+            categories=tuple(attrs["categories"]),
+            text_embedding=stored_text_embedding(arrays["text_embedding"]),
+            position=arrays["position"].astype(np.float32),
+            anchors=tuple(attrs["anchors"]),
+            anchor_embedding=stored_text_embedding(arrays["anchor_embedding"]),
+            anchor_position=arrays["anchor_position"].astype(np.float32),
+            encoder=attrs["encoder"],
+            encoder_fingerprint=attrs["encoder_fingerprint"],
+            projection=attrs["projection"],
+            note=attrs["note"],
+        )
+        # The embeddings were rounded on the way; the space is still the one that the writer named.
+        vars(space)["fingerprint"] = str(attrs["fingerprint"])
+        return space
+
+
+def unpack_snapshot(
+    layer: str, neurons: Payload, metrics: Payload, embedding: Payload | None, space: ConceptSpace
+) -> ConceptSnapshot:
+    """Undo `pack_neurons`, `pack_metrics` and `pack_embedding`.
+
+    Args:
+        layer: Name of the layer.
+        neurons: Payload of kind "neurons".
+        metrics: Payload of kind "metrics" of the same step.
+        embedding: Payload of kind "embedding" of the same step; None gives zeros.
+        space: The space that `metrics` names.
+
+    Returns:
+        The snapshot.
+
+    Raises:
+        PayloadError: A payload is of another kind, or something is missing in it.
+    """
+    with _reading(neurons, "neurons"), _reading(metrics, "metrics"):
+        arrays, attrs = neurons.arrays, metrics.attrs
+        flags = arrays["flags"]
+        return ConceptSnapshot(
+            layer=layer,
+            space=space,
+            embedding=(
+                unpack_embedding(embedding, space)
+                if embedding is not None
+                else np.zeros((len(flags), space.text_embedding.shape[1]), np.float32)
+            ),
+            concept_ids=widen_ids(arrays["concept_ids"]),
+            similarity=arrays["similarity"].astype(np.float32),
+            interpretable=(flags & FLAG_INTERPRETABLE) != 0,
+            valid=(flags & FLAG_VALID) != 0,
+            position=arrays["position"].astype(np.float32),
+            top_images=widen_ids(arrays["top_images"]),
+            displacement=arrays["displacement"].astype(np.float32),
+            threshold=_number(attrs["threshold"]),
+            threshold_level=attrs["threshold_level"],
+            category_counts=dict(attrs["category_counts"]),
+            anchor_distance=_number(attrs["d_anchor"]),
+            anchor_distance_gated=_number(attrs["d_anchor_gated"]),
+            mean_pairwise_distance=_number(attrs["mean_pairwise_distance"]),
+            num_dead=int(attrs["dead"]),
+            num_constant=int(attrs["constant"]),
+            num_nonfinite=int(attrs["nonfinite"]),
+            anchor_nearest_distance=np.array(
+                [_number(value) for value in attrs["anchors"]["nearest_distance"]], dtype=np.float32
+            ),
+            anchor_nearest_neuron=np.array(attrs["anchors"]["nearest_neuron"], dtype=np.int32),
+            detector=attrs["detector"],
+            temperature=_number(attrs["temperature"]),
+            tracked=tuple(attrs["tracked"]),
+        )
+
+
+def unpack_embedding(payload: Payload, space: ConceptSpace) -> FloatArray:
+    """Undo `pack_embedding`.
+
+    Args:
+        payload: Payload of kind "embedding".
+        space: The space that it names, as read.
+
+    Returns:
+        `(neurons, dim)` float32.
+
+    Raises:
+        PayloadError: It is of another kind, or something is missing in it.
+    """
+    with _reading(payload, "embedding"):
+        return decode_embedding(payload.attrs["codec"], payload.arrays, base_embedding(space.text_embedding))
+
+
+def widen_ids(ids: npt.NDArray[Any]) -> IntArray:
+    """Return ids as int32 with -1 for none, whichever width they were sent in.
+
+    Args:
+        ids: uint16 with 65535 for none, or int32 with -1.
+
+    Returns:
+        int32 of the same shape.
+    """
+    wide = ids.astype(np.int32)
+    if ids.dtype == np.uint16:
+        wide[wide == _NO_ID] = -1
+    return wide
+
+
+@lru_cache(maxsize=8)
+def _space_base(space: ConceptSpace) -> FloatArray:
+    return base_embedding(stored_text_embedding(space.text_embedding))
+
+
+def _narrow_ids(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    ids = np.asarray(ids)
+    if ids.size and ids.max() >= _NO_ID:
+        return ids.astype(np.int32)
+    return np.where(ids < 0, _NO_ID, ids).astype(np.uint16)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _check_shapes(snapshot: ConceptSnapshot) -> None:
+    neurons = snapshot.num_neurons
+    expected = {
+        "embedding": 2, "concept_ids": 2, "similarity": 2, "interpretable": 1,
+        "position": 2, "top_images": 2, "displacement": 1,
+    }  # fmt: skip
+    for name, dimensions in expected.items():
+        shape = np.shape(getattr(snapshot, name))
+        if len(shape) != dimensions or shape[0] != neurons:
+            raise ValueError(
+                f"snapshot.{name} of layer {snapshot.layer!r} has shape {shape}; "
+                f"expected {dimensions} dimensions, the first of {neurons} neurons as in snapshot.valid"
+            )
+
+
+class _reading:
+    """Turn what goes wrong while reading a payload's content into `PayloadError`."""
+
+    def __init__(self, payload: Payload, kind: str) -> None:
+        if payload.kind != kind:
+            raise PayloadError(f"a payload of kind {payload.kind!r} where {kind!r} was expected")
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (KeyError, TypeError, ValueError, IndexError)) and not isinstance(error, PayloadError):
+            raise PayloadError(f"malformed {self._kind} payload: {error!r}") from error

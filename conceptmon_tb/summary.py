@@ -1,0 +1,102 @@
+"""Snapshots to `Summary` protos: the writing side of the wire.
+
+One `Summary` holds everything of one epoch, so that no reader ever sees half of it. Nothing here
+touches a file: hand the result to any writer with `add_summary` (torch's `FileWriter` has it).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+
+from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, layer_tag, make_metadata
+from conceptmon_tb.payloads import pack_embedding, pack_images, pack_metrics, pack_neurons, pack_space
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
+
+
+def concept_summary(
+    snapshots: Mapping[str, ConceptSnapshot], step: int, images: ProbeImages | None = None
+) -> summary_pb2.Summary:
+    """Make the summary of one epoch: all layers, their scalars, and new thumbnails.
+
+    Args:
+        snapshots: Snapshot of each layer, by layer name.
+        step: Global step; it is also stored in every payload.
+        images: Thumbnails that no earlier summary of this run has sent, or None.
+
+    Returns:
+        A summary for one Event.
+
+    Raises:
+        ValueError: Arrays of a snapshot disagree about the number of neurons.
+    """
+    summary = summary_pb2.Summary()
+    for layer, snapshot in snapshots.items():
+        _add_tensor(summary, layer_tag(layer, "neurons"), pack_neurons(snapshot, step))
+        _add_tensor(summary, layer_tag(layer, "metrics"), pack_metrics(snapshot, step))
+        _add_blob(summary, layer_tag(layer, "embedding"), pack_embedding(snapshot, step))
+        for name, value in layer_scalars(snapshot).items():
+            _add_scalar(summary, layer_tag(layer, name), value)
+    if images is not None and len(images.ids):
+        _add_blob(summary, IMAGES_TAG, pack_images(images, step))
+    return summary
+
+
+def space_summary(space: ConceptSpace, step: int) -> summary_pb2.Summary:
+    """Make the summary that defines the concept space; write it before the first epoch that uses it.
+
+    Args:
+        space: The space.
+        step: First global step that uses it.
+
+    Returns:
+        A summary for one Event.
+    """
+    summary = summary_pb2.Summary()
+    _add_blob(summary, SPACE_TAG, pack_space(space, step))
+    return summary
+
+
+def layer_scalars(snapshot: ConceptSnapshot) -> dict[str, float]:
+    """Return the figures of a layer that are also ordinary scalars, by the last part of their tag.
+
+    Args:
+        snapshot: One layer at one moment.
+
+    Returns:
+        Finite values only: a scalar that is not known (no displacement at the first epoch, no
+        gated distance without interpretable neurons) is left out rather than logged as NaN.
+    """
+    scalars: dict[str, float] = {
+        "d_anchor": snapshot.anchor_distance,
+        "d_anchor_gated": snapshot.anchor_distance_gated,
+        "interpretable": snapshot.num_interpretable,
+        "mean_pairwise_distance": snapshot.mean_pairwise_distance,
+        "displacement": snapshot.mean_displacement,
+    }
+    for category, count in snapshot.category_counts.items():
+        if category:
+            scalars[f"interpretable/{category}"] = count
+    return {name: float(value) for name, value in scalars.items() if math.isfinite(value)}
+
+
+def _add_tensor(summary: summary_pb2.Summary, tag: str, payload: bytes) -> None:
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_UINT8, tensor_content=payload)
+    tensor.tensor_shape.dim.add(size=len(payload))
+    summary.value.add(tag=tag, metadata=make_metadata(summary_pb2.DATA_CLASS_TENSOR), tensor=tensor)
+
+
+def _add_blob(summary: summary_pb2.Summary, tag: str, payload: bytes) -> None:
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[payload])
+    tensor.tensor_shape.dim.add(size=1)
+    summary.value.add(tag=tag, metadata=make_metadata(summary_pb2.DATA_CLASS_BLOB_SEQUENCE), tensor=tensor)
+
+
+def _add_scalar(summary: summary_pb2.Summary, tag: str, value: float) -> None:
+    metadata = summary_pb2.SummaryMetadata(data_class=summary_pb2.DATA_CLASS_SCALAR)
+    metadata.plugin_data.plugin_name = scalar_metadata.PLUGIN_NAME
+    # A plain value, as torch's add_scalar writes: scripts on EventAccumulator.Scalars() see only those.
+    summary.value.add(tag=tag, metadata=metadata, simple_value=value)
