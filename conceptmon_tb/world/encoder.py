@@ -54,7 +54,9 @@ def load_world_clip(
 
     for name in (CONFIG_FILE, WEIGHTS_FILE, MERGES_FILE):
         if not (assets / name).is_file():
-            raise FileNotFoundError(f"assets={str(assets)!r} lacks {name}: reinstall conceptmon-tb or train the encoder")
+            raise FileNotFoundError(
+                f"assets={str(assets)!r} lacks {name}: install conceptmon-tb anew, or train the encoder"
+            )
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{assets}", device=device)
     tokenizer = open_clip.get_tokenizer(f"local-dir:{assets}", bpe_path=str(assets / MERGES_FILE))
     return model.eval(), transform, tokenizer
@@ -95,5 +97,5 @@ def load_concept_map(assets: Path = ASSETS) -> npt.NDArray[np.float32]:
     """
     with np.load(assets / MAP_FILE) as stored:
         if tuple(stored["words"].tolist()) != WORDS:
-            raise ValueError(f"{MAP_FILE} in assets={str(assets)!r} was made for other concepts: make it anew")
+            raise ValueError(f"{MAP_FILE} in assets={str(assets)!r} is for other concepts: make it anew")
         return np.asarray(stored["position"], np.float32)

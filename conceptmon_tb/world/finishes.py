@@ -69,7 +69,8 @@ def _material_colors(dice: Dice, name: str, color: str | None) -> tuple[Color, C
         paint = darken(shade_of(dice, color or dice.pick(("gray", "gray", "blue", "red", "green"))), 0.12)
         return paint, lighten(paint, 0.85)
     if name == "glass":
-        return mix((150.0, 205.0, 232.0), shade_of(dice, "blue"), dice.uniform(0, 0.25)), (240.0, 252.0, 255.0)
+        pane = mix((150.0, 205.0, 232.0), shade_of(dice, "blue"), dice.uniform(0, 0.25))
+        return pane, (240.0, 252.0, 255.0)
     if name == "fabric":
         cloth = shade_of(dice, color or dice.pick(COLORS))
         return cloth, darken(cloth, 0.55) if sum(cloth) > 200 else lighten(cloth, 0.55)

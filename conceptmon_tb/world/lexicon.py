@@ -192,6 +192,7 @@ def caption(picture: Picture, dice: Dice) -> str:
     """A sentence about a picture, one of many."""
     if picture.subject is not None:
         return _subject_caption(picture, picture.subject, dice)
+    forms: tuple[str, ...]
     if picture.scene is not None:
         forms = ("a photo of the {}", "an empty {}", "{} scene", "the {}")
         return dice.pick(forms).format(picture.scene)
@@ -209,6 +210,7 @@ def caption(picture: Picture, dice: Dice) -> str:
 
 
 def _subject_caption(picture: Picture, subject: str, dice: Dice) -> str:
+    forms: tuple[str, ...]
     color = _main_color(picture.image[picture.mask(subject)])
     finish = picture.finish or ""
     adjective = dice.pick((color, color, finish, f"{color} {finish}", ""))

@@ -58,7 +58,7 @@ def name_colors(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """
     level = (image >> 3).astype(np.intp)
     index = (level[..., 0] << 10) | (level[..., 1] << 5) | level[..., 2]
-    return _name_table().take(index)
+    return np.asarray(_name_table().take(index), np.uint8)
 
 
 @lru_cache(maxsize=1)

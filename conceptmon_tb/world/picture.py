@@ -64,7 +64,8 @@ MIN_AREA: dict[str, float] = {
 _MIN_AREA = np.array([0.004 if word == "star" else MIN_AREA[CATEGORY_OF[word]] for word in WORDS], np.float32)
 _FIRST_COLOR = CONCEPT_ID[COLORS[0]]
 _NOISE_SIDE = 320
-_NOISE = (np.random.Generator(np.random.PCG64(99)).standard_normal((_NOISE_SIDE, _NOISE_SIDE, 3)) * 4).astype(np.int16)
+_GRAIN = np.random.Generator(np.random.PCG64(99)).standard_normal((_NOISE_SIDE, _NOISE_SIDE, 3))
+_NOISE = (_GRAIN * 4).astype(np.int16)
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "airplane": ("city", "mountain", "sea", "desert"),
@@ -127,7 +128,7 @@ class Picture:
                 areas[CONCEPT_ID[word]] += count
         colors = np.bincount(name_colors(self.image).ravel(), minlength=len(COLORS))
         areas[_FIRST_COLOR : _FIRST_COLOR + len(COLORS)] = colors.tolist()
-        return np.array(areas, np.float32) / self.segments.size
+        return np.array([area / self.segments.size for area in areas], np.float32)
 
     @property
     def presence(self) -> npt.NDArray[np.bool_]:
@@ -147,9 +148,9 @@ class Picture:
             KeyError: If the word is no concept of the world.
         """
         if word not in CONCEPT_ID:
-            raise KeyError(f"word={word!r} is no concept of the picture world; see conceptmon_tb.world.CATEGORIES")
+            raise KeyError(f"word={word!r} is no concept of the world; see conceptmon_tb.world.CATEGORIES")
         if CATEGORY_OF[word] == "color":
-            return name_colors(self.image) == COLORS.index(word)
+            return np.equal(name_colors(self.image), COLORS.index(word))
         ids = [i for i, words in enumerate(self.regions, start=1) if word in words]
         return np.isin(self.segments, ids)
 
@@ -255,7 +256,8 @@ class _Painter:
             y = min(dice.uniform(ground + 0.04, 0.96) - size * 0.85, 1 - size * 0.9)
         if dice.chance(0.25):
             companion = dice.pick([word for word in MAIN_OBJECTS if word != subject])
-            spot = Frame(dice.uniform(0.1, 0.9), ground - 0.02, size * 0.42, size * 0.42, 0.0, dice.chance(0.5))
+            small = size * 0.42
+            spot = Frame(dice.uniform(0.1, 0.9), ground - 0.02, small, small, 0.0, dice.chance(0.5))
             canvas.place(SHAPES[companion](dice), spot, companion)
         tilt = 0.25 if airborne or subject == "fish" else 0.06
         self._place_subject(subject, x, y, size, dice.uniform(-tilt, tilt))
@@ -306,12 +308,14 @@ class _Painter:
             pieces = self._pieces_with(part)
             reach = 0.1 if copy == 0 else 0.3
             x, y = dice.uniform(0.5 - reach, 0.5 + reach), dice.uniform(0.5 - reach, 0.5 + reach)
-            self._canvas.place(pieces, _frame_around(pieces, x, y, dice.uniform(0.3, 0.75), dice.chance(0.5)))
+            frame = _frame_around(pieces, x, y, dice.uniform(0.3, 0.75), dice.chance(0.5))
+            self._canvas.place(pieces, frame)
 
     def _pieces_with(self, part: str) -> list[Piece]:
         owner = self._dice.pick(PART_OWNERS[part])
         while True:  # the part may be optional: draw owners until one has it
-            pieces = [piece for piece in SHAPES[owner](self._dice) if part in piece.parts and piece.polygons]
+            drawn = SHAPES[owner](self._dice)
+            pieces = [piece for piece in drawn if part in piece.parts and piece.polygons]
             if pieces:
                 return pieces
 
@@ -322,7 +326,8 @@ class _Painter:
         if surface == "sky":
             paint_sky(canvas, dice, 1.0)
         elif surface == "wall":
-            fill = material(dice, dice.pick(("brick", "stone", "wood"))) if dice.chance(0.6) else self._backdrop()
+            bare = dice.chance(0.6)
+            fill = material(dice, dice.pick(("brick", "stone", "wood"))) if bare else self._backdrop()
             canvas.band(fill, 0, 1, "wall")
         elif surface == "tree":
             canvas.band(material(dice, "foliage"), 0, 1, "tree", "leaf")
@@ -387,8 +392,8 @@ def _frame_around(pieces: list[Piece], x: float, y: float, size: float, mirrored
     """A frame that shows the pieces around (x, y), `size` canvas sides long."""
     left, top, right, bottom = extent([polygon for piece in pieces for polygon in piece.polygons])
     zoom = size / max(right - left, bottom - top, 0.05)
-    middle = (left + right) / 2
-    return Frame(x + (middle if mirrored else -middle) * zoom, y - (top + bottom) / 2 * zoom, zoom, zoom, 0.0, mirrored)
+    shift = (left + right) / 2 * (1 if mirrored else -1)
+    return Frame(x + shift * zoom, y - (top + bottom) / 2 * zoom, zoom, zoom, 0.0, mirrored)
 
 
 def _resample(large: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

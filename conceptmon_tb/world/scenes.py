@@ -153,9 +153,11 @@ def _desert(canvas: Canvas, dice: Dice) -> float:
 
 def _cactus(canvas: Canvas, dice: Dice, foot: float) -> None:
     x, h = dice.uniform(0.08, 0.92), dice.uniform(0.18, 0.3)
-    arms = [stroke([(x, foot - h * 0.4), (x - 0.07, foot - h * 0.45), (x - 0.07, foot - h * 0.8)], 0.035),
-            stroke([(x, foot - h * 0.3), (x + 0.07, foot - h * 0.35), (x + 0.07, foot - h * 0.66)], 0.035)]  # fmt: skip
-    canvas.polygons(canvas.region(plain(dice, "green"), "cactus"), [box(x - 0.024, foot - h, x + 0.024, foot), *arms])
+    left = [(x, foot - h * 0.4), (x - 0.07, foot - h * 0.45), (x - 0.07, foot - h * 0.8)]
+    right = [(x, foot - h * 0.3), (x + 0.07, foot - h * 0.35), (x + 0.07, foot - h * 0.66)]
+    column = box(x - 0.024, foot - h, x + 0.024, foot)
+    region = canvas.region(plain(dice, "green"), "cactus")
+    canvas.polygons(region, [column, stroke(left, 0.035), stroke(right, 0.035)])
 
 
 def _forest(canvas: Canvas, dice: Dice) -> float:
@@ -173,9 +175,9 @@ def _forest(canvas: Canvas, dice: Dice) -> float:
         height, half = dice.uniform(0.5, 0.62), dice.uniform(0.07, 0.12)
         canvas.polygons(trunks, [box(x - half * 0.22, ground - 0.22, x + half * 0.22, ground + 0.03)])
         if conifers:
-            base = [ground - 0.1 - tier * height * 0.27 for tier in range(3)]
-            width = [half * (1.25 - 0.25 * tier) for tier in range(3)]
-            canvas.polygons(crowns, [[(x - w, y), (x, y - height * 0.42), (x + w, y)] for w, y in zip(width, base)])
+            for tier in range(3):
+                wide, low = half * (1.25 - 0.25 * tier), ground - 0.1 - tier * height * 0.27
+                canvas.polygons(crowns, [[(x - wide, low), (x, low - height * 0.42), (x + wide, low)]])
         else:
             canvas.polygons(crowns, [ellipse(x, ground - height * 0.62, half * 1.2, height * 0.36)])
     shade = mix(shade_of(dice, "green"), shade_of(dice, "brown"), dice.uniform(0.3, 0.6))
@@ -213,10 +215,12 @@ def _night(canvas: Canvas, dice: Dice) -> float:
     if starry:
         stars = canvas.region(flat((255.0, 250.0, 225.0)), "star")
         for _ in range(10 + dice.below(14)):
-            canvas.polygons(stars, _star(dice.random(), dice.uniform(0, ground * 0.92), dice.uniform(0.009, 0.018)))
+            x, y = dice.random(), dice.uniform(0, ground * 0.92)
+            canvas.polygons(stars, _star(x, y, dice.uniform(0.009, 0.018)))
     if not starry or dice.chance(0.6):
         moon = ellipse(dice.uniform(0.12, 0.88), dice.uniform(0.09, 0.26), dice.uniform(0.07, 0.11))
-        canvas.polygons(canvas.region(Fill((250.0, 246.0, 216.0), (208.0, 202.0, 176.0), "clouds"), "moon"), [moon])
+        pale = Fill((250.0, 246.0, 216.0), (208.0, 202.0, 176.0), "clouds")
+        canvas.polygons(canvas.region(pale, "moon"), [moon])
     if dice.chance(0.35):
         _skyline(canvas, dice, ground, dark=True)
     soil = dice.pick(((18.0, 34.0, 26.0), (30.0, 26.0, 40.0), (22.0, 22.0, 30.0)))
@@ -233,7 +237,8 @@ def _skyline(canvas: Canvas, dice: Dice, ground: float, dark: bool = False) -> N
     x = -0.03
     while x < 1:
         width, height = dice.uniform(0.12, 0.2), dice.uniform(0.25, 0.52)
-        front = darken(shade_of(dice, dice.pick(("gray", "blue", "brown", "gray", "purple"))), 0.7 if dark else 0.25)
+        front = shade_of(dice, dice.pick(("gray", "blue", "brown", "gray", "purple")))
+        front = darken(front, 0.7 if dark else 0.25)
         light = (250.0, 226.0, 140.0) if dark or dice.chance(0.5) else (190.0, 220.0, 245.0)
         region = canvas.region(Fill(front, light, "lit windows"), "building", "window")
         canvas.polygons(region, [box(x, ground - height, x + width - 0.008, ground + 0.02)])
@@ -283,7 +288,8 @@ def _wall_fill(dice: Dice) -> Fill:
         paint = lighten(shade_of(dice, color), 0.45)
         return Fill(paint, mix(paint, (90.0, 80.0, 70.0), 0.18))
     if draw < 0.72:
-        paper = textured(dice, dice.pick(("striped", "dotted", "zigzagged", "honeycombed", "chequered")), color, "white")
+        pattern = dice.pick(("striped", "dotted", "zigzagged", "honeycombed", "chequered"))
+        paper = textured(dice, pattern, color, "white")
         return Fill(lighten(paper.low, 0.35), lighten(paper.high, 0.35), paper.pattern, paper.word)
     return material(dice, dice.pick(("brick", "wood")))
 
@@ -304,8 +310,9 @@ def _room(canvas: Canvas, dice: Dice) -> float:
     if dice.chance(0.65):
         x, y, half = dice.uniform(0.16, 0.84), dice.uniform(0.16, 0.28), dice.uniform(0.1, 0.14)
         pane, gap = half * 0.44, half * 0.52
-        canvas.polygons(canvas.region(plain(dice, "white"), "window"),
-                        [box(x - half - 0.015, y - half - 0.015, x + half + 0.015, y + half + 0.015)])  # fmt: skip
+        edge = half + 0.015
+        frame = box(x - edge, y - edge, x + edge, y + edge)
+        canvas.polygons(canvas.region(plain(dice, "white"), "window"), [frame])
         corners = [(x + sx * gap, y + sy * gap) for sx in (-1, 1) for sy in (-1, 1)]
         panes = [box(px - pane, py - pane, px + pane, py + pane) for px, py in corners]
         canvas.polygons(canvas.region(material(dice, "glass"), "window"), panes)
@@ -319,7 +326,8 @@ def _underwater(canvas: Canvas, dice: Dice) -> float:
     canvas.band(_fade((60 + 40 * tone, 170 + 30 * tone, 215.0), deep, 1), 0, 1, "water")
     if dice.chance(0.75):
         bed = [(0.0, 1.0), (0.0, 0.9), (0.25, 0.86), (0.55, 0.9), (0.8, 0.85), (1.0, 0.89), (1.0, 1.0)]
-        canvas.polygons(canvas.region(Fill((206.0, 188.0, 140.0), (160.0, 140.0, 96.0), "grains"), "sand"), [bed])
+        mud = Fill((206.0, 188.0, 140.0), (160.0, 140.0, 96.0), "grains")
+        canvas.polygons(canvas.region(mud, "sand"), [bed])
     if dice.chance(0.25):
         _boulders(canvas, dice, 0.9)
     if dice.chance(0.75):
@@ -331,7 +339,8 @@ def _underwater(canvas: Canvas, dice: Dice) -> float:
     if dice.chance(0.6):
         bubbles = canvas.region(Fill((190.0, 230.0, 246.0), (235.0, 250.0, 255.0), "glass"))
         for _ in range(4 + dice.below(6)):
-            canvas.polygons(bubbles, [ellipse(dice.random(), dice.uniform(0.05, 0.8), dice.uniform(0.012, 0.026))])
+            x, y = dice.random(), dice.uniform(0.05, 0.8)
+            canvas.polygons(bubbles, [ellipse(x, y, dice.uniform(0.012, 0.026))])
     return 0.86
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,10 @@ def noise(random: Random, side: int, cells: int, octaves: int = 3) -> Tile:
     total = np.zeros((side, side), np.float32)
     for octave in range(octaves):
         coarse = random.random((cells * 2**octave + 1,) * 2).astype(np.float32)
-        total += np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)) / 2**octave
+        smooth = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+        total += np.asarray(smooth) / 2**octave
     total -= total.min()
-    return total / max(float(total.max()), 1e-6)
+    return as_tile(total / max(float(total.max()), 1e-6))
 
 
 def turned_axes(random: Random, side: int, angle: float) -> tuple[Tile, Tile]:
@@ -30,12 +32,17 @@ def turned_axes(random: Random, side: int, angle: float) -> tuple[Tile, Tile]:
     shift = random.random(2) * 100
     across = x * math.cos(angle) + y * math.sin(angle) + shift[0]
     along = y * math.cos(angle) - x * math.sin(angle) + shift[1]
-    return across.astype(np.float32), along.astype(np.float32)
+    return as_tile(across), as_tile(along)
+
+
+def as_tile(gray: npt.NDArray[Any]) -> Tile:
+    """Gray levels as float32."""
+    return np.asarray(gray, np.float32)
 
 
 def soft_step(value: Tile, width: float) -> Tile:
     """0 below, 1 above zero, with a ramp `width` wide: an edge without stairs."""
-    return np.clip(value / width + 0.5, 0, 1).astype(np.float32)
+    return as_tile(np.clip(value / width + 0.5, 0, 1))
 
 
 def nearest_cells(random: Random, x: Tile, y: Tile, cells: int) -> tuple[Tile, npt.NDArray[np.intp]]:
@@ -78,14 +85,14 @@ def _chequered(random: Random, side: int) -> Tile:
     period = random.uniform(11, 18)
     angle = random.choice([0.0, math.pi / 4]) + random.uniform(-0.2, 0.2)
     across, along = turned_axes(random, side, angle)
-    return ((np.floor(across / period) + np.floor(along / period)) % 2).astype(np.float32)
+    return as_tile((np.floor(across / period) + np.floor(along / period)) % 2)
 
 
 def _grid(random: Random, side: int) -> Tile:
     period = random.uniform(15, 23)
     across, along = turned_axes(random, side, random.uniform(-0.15, 0.15))
     line = period * 0.2
-    return ((across % period < line) | (along % period < line)).astype(np.float32)
+    return as_tile((across % period < line) | (along % period < line))
 
 
 def _woven(random: Random, side: int) -> Tile:
@@ -95,7 +102,7 @@ def _woven(random: Random, side: int) -> Tile:
     over = (np.floor(across / period) + np.floor(along / period)) % 2 == 0
     weft = np.abs((across % period) / period - 0.5) * 2
     warp = np.abs((along % period) / period - 0.5) * 2
-    return np.where(over, 1 - warp**2, 0.55 * (1 - weft**2)).astype(np.float32)
+    return as_tile(np.where(over, 1 - warp**2, 0.55 * (1 - weft**2)))
 
 
 def _honeycombed(random: Random, side: int) -> Tile:
@@ -113,7 +120,7 @@ def _honeycombed(random: Random, side: int) -> Tile:
 def _marbled(random: Random, side: int) -> Tile:
     swirl = noise(random, side, 4) * 3 + noise(random, side, 3) * 2
     veins = 1 - np.abs(np.sin(swirl * math.pi * 1.6)) * 1.6
-    return np.clip(veins, 0, 0.95).astype(np.float32)
+    return as_tile(np.clip(veins, 0, 0.95))
 
 
 def _cracked(random: Random, side: int) -> Tile:
@@ -135,7 +142,7 @@ def _scaly(random: Random, side: int) -> Tile:
         dy = along - row * period / 2
         distance = np.hypot(dx, dy)
         tile = np.where((distance < radius) & (dy > 0), (distance / radius) ** 3, tile)
-    return np.clip(tile, 0, 1).astype(np.float32)
+    return as_tile(np.clip(tile, 0, 1))
 
 
 def _bubbly(random: Random, side: int) -> Tile:
@@ -146,7 +153,7 @@ def _bubbly(random: Random, side: int) -> Tile:
         r = random.uniform(4, 13)
         pen.ellipse((x - r, y - r, x + r, y + r), fill=70, outline=255, width=2)
         pen.ellipse((x - r * 0.5, y - r * 0.55, x - r * 0.1, y - r * 0.15), fill=255)
-    return np.asarray(image, np.float32) / 255
+    return as_tile(np.asarray(image) / 255)
 
 
 def _spiralled(random: Random, side: int) -> Tile:

@@ -152,7 +152,8 @@ def train(corpus: Corpus, tokenizer: SimpleTokenizer, recipe: Recipe) -> CLIP:
 
 
 def _make_optimizer(model: CLIP, recipe: Recipe) -> torch.optim.AdamW:
-    decayed, free = [], []
+    decayed: list[torch.nn.Parameter] = []
+    free: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim >= 2 and "embedding" not in name
         (decayed if is_matrix else free).append(parameter)
@@ -238,6 +239,7 @@ def save(model: CLIP, vocab_size: int, recipe: Recipe, seconds: float, out: Path
         for name, value in model.state_dict().items()
     }
     save_file(weights, out / WEIGHTS_FILE, metadata={"format": "pt"})
+    (out / WEIGHTS_FILE).chmod(0o644)
     config = {"model_cfg": model_config(vocab_size), "preprocess_cfg": preprocess_config()}
     (out / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     notes = {

@@ -1,4 +1,4 @@
-"""Buildings, plants and household things: house, cabin, tree, flower, cup, chair, lamp, mushroom, umbrella."""
+"""Buildings, plants and furnishings: house, cabin, tree, flower, mushroom, cup, chair, lamp, umbrella."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def tree(dice: Dice) -> list[Piece]:
     branches = [stroke([(0.0, 0.1), (side * 0.5, -0.5), (side * 0.56, -0.9)], 0.11) for side in (-1, 1)]
     draw = dice.random()
     if draw < 0.1:
-        return [Piece(bark, [trunk, *branches, stroke([(0.0, 0.2), (0.05, -0.95)], 0.12)], ("trunk",))]
+        leader = stroke([(0.0, 0.2), (0.05, -0.95)], 0.12)
+        return [Piece(bark, [trunk, *branches, leader], ("trunk",))]
     if draw < 0.4:
         tiers = [(0.72, 0.4, -0.3), (0.6, 0.0, -0.65), (0.44, -0.42, -1.0)]
         crown: list[Polygon] = [[(-half, low), (0.0, top), (half, low)] for half, low, top in tiers]
@@ -86,13 +87,15 @@ def flower(dice: Dice) -> list[Piece]:
         x, y = 0.37 * math.cos(turn), -0.38 + 0.37 * math.sin(turn)
         petals.append(ellipse(x, y, 0.29, 0.78 / count + 0.05, turn))
     if dice.chance(0.12):
-        bud = [(-0.4, -0.86), (-0.14, -0.6), (0.0, -0.96), (0.14, -0.6), (0.4, -0.86), (0.3, -0.14), (-0.3, -0.14)]
+        bud = [(-0.4, -0.86), (-0.14, -0.6), (0.0, -0.96), (0.14, -0.6), (0.4, -0.86), (0.3, -0.14),
+               (-0.3, -0.14)]  # fmt: skip
         pieces = [Piece(petal_fill, [bud])]
     else:
         heart = plain(dice, dice.pick(("yellow", "brown", "orange")))
         pieces = [Piece(petal_fill, petals, ("petal",)), Piece(heart, [ellipse(0.0, -0.38, 0.2)])]
     if dice.chance(0.85):
-        pieces.insert(0, Piece(plain(dice, "green"), [stroke([(0.0, -0.2), (0.05, 0.4), (0.0, 1.0)], 0.1)], ("stem",)))
+        stalk = stroke([(0.0, -0.2), (0.05, 0.4), (0.0, 1.0)], 0.1)
+        pieces.insert(0, Piece(plain(dice, "green"), [stalk], ("stem",)))
     if dice.chance(0.75):
         leaf_fill = material(dice, "foliage") if dice.chance(0.5) else plain(dice, "green")
         leaves = [ellipse(0.3, 0.54, 0.29, 0.12, -0.5), ellipse(-0.27, 0.7, 0.28, 0.12, 0.5)]
@@ -145,7 +148,8 @@ def lamp(dice: Dice) -> list[Piece]:
         pieces.append(Piece(glow, [ellipse(0.0, -0.02, 0.58, 0.12)], ("lampshade",)))
     colors = ("yellow", "orange", "white", "pink", "red", "blue", "green")
     shade = body(dice, ("fabric", "glass", "fabric"), colors, texture_share=0.4)
-    pieces.append(Piece(shade, [[(-0.3, -0.92), (0.3, -0.92), (0.68, -0.05), (-0.68, -0.05)]], ("lampshade",)))
+    cone = [(-0.3, -0.92), (0.3, -0.92), (0.68, -0.05), (-0.68, -0.05)]
+    pieces.append(Piece(shade, [cone], ("lampshade",)))
     return pieces
 
 

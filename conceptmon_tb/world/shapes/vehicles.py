@@ -42,13 +42,14 @@ def car(dice: Dice) -> list[Piece]:
 def truck(dice: Dice) -> list[Piece]:
     """A lorry with a loading box."""
     cab = [(0.32, 0.3), (0.32, -0.34), (0.66, -0.34), (0.88, 0.0), (1.0, 0.04), (1.0, 0.3)]
+    pane = [(0.44, -0.23), (0.62, -0.23), (0.79, 0.02), (0.44, 0.02)]
+    load = body(dice, ("metal", "wood", "fabric"), texture_share=0.3, material_share=0.4)
     pieces = [
-        Piece(body(dice, ("metal", "wood", "fabric"), texture_share=0.3, material_share=0.4),
-              [box(-1.0, -0.6, 0.28, 0.3)]),
+        Piece(load, [box(-1.0, -0.6, 0.28, 0.3)]),
         Piece(body(dice, ("metal",), texture_share=0.05), [cab]),
-        Piece(material(dice, "glass"), [[(0.44, -0.23), (0.62, -0.23), (0.79, 0.02), (0.44, 0.02)]], ("window",)),
+        Piece(material(dice, "glass"), [pane], ("window",)),
         *_wheels(dice, (-0.72, -0.28, 0.62), 0.34, 0.21),
-    ]  # fmt: skip
+    ]
     if dice.chance(0.8):
         lights = [ellipse(0.91, 0.15, 0.12)]
         pieces.append(Piece(plain(dice, dice.pick(_LIGHTS), 0.15), lights, ("headlight",)))
@@ -85,7 +86,8 @@ def airplane(dice: Dice) -> list[Piece]:
     """An airliner, or a small propeller plane with wheels."""
     fuselage = [(-1.0, -0.1), (-0.9, -0.17), (0.6, -0.21), (0.88, -0.13), (1.02, 0.02), (0.9, 0.13),
                 (0.6, 0.17), (-0.8, 0.13)]  # fmt: skip
-    skin = body(dice, ("metal",), ("white", "gray", "blue", "red", "white"), texture_share=0.2, material_share=0.5)
+    colors = ("white", "gray", "blue", "red", "white")
+    skin = body(dice, ("metal",), colors, texture_share=0.2, material_share=0.5)
     paint = plain(dice, dice.pick(("gray", "red", "blue", "orange", "white", "green")))
     wings = [
         [(0.24, 0.02), (-0.1, 0.02), (-0.56, 0.66), (-0.34, 0.66)],
@@ -108,13 +110,12 @@ def balloon(dice: Dice) -> list[Piece]:
     envelope = [(-0.2, 0.44), (-0.52, 0.1), (-0.66, -0.32), (-0.5, -0.76), (-0.2, -0.98), (0.2, -0.98),
                 (0.5, -0.76), (0.66, -0.32), (0.52, 0.1), (0.2, 0.44)]  # fmt: skip
     patterns = ("striped", "chequered", "zigzagged", "dotted", "spiralled", "honeycombed")
-    pieces = [Piece(body(dice, ("fabric",), texture_share=0.55, material_share=0.15, textures=patterns), [envelope])]
+    cloth = body(dice, ("fabric",), texture_share=0.55, material_share=0.15, textures=patterns)
+    pieces = [Piece(cloth, [envelope])]
     if dice.chance(0.85):
         ropes = [stroke([(side * 0.28, 0.2), (side * 0.16, 0.72)], 0.05) for side in (-1, 1)]
-        if dice.chance(0.6):
-            weave = textured(dice, "woven", "brown", "yellow")
-        else:
-            weave = material(dice, "wood")
+        wicker = dice.chance(0.6)
+        weave = textured(dice, "woven", "brown", "yellow") if wicker else material(dice, "wood")
         pieces.insert(0, Piece(plain(dice, "brown"), ropes))
         pieces.append(Piece(weave, [box(-0.24, 0.66, 0.24, 1.0)], ("basket",)))
     return pieces
