@@ -1,0 +1,176 @@
+"""Planted neurons: does the bundled encoder name a neuron that is the presence of a known concept?
+
+    python benchmarks/planted.py            # tables on the terminal
+    python benchmarks/planted.py --sweep    # soft-WPMI over softmax scales and priors
+    python benchmarks/planted.py --record   # also write the scores into the encoder's recipe.json
+
+A planted neuron fires where its concept is present in held-out pictures, plus a little noise. The true label
+is known, so the share of right labels measures encoder and similarity function together. "oracle" replaces
+the encoder by the truth: what no encoder can beat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from conceptmon_tb.functional import cos_similarity_cubed, soft_wpmi
+from conceptmon_tb.world import CATEGORIES, CATEGORY_OF, CONCEPT_ID, WORDS, WorldDataset
+from conceptmon_tb.world.encoder import ASSETS, RECIPE_FILE, load_world_clip
+
+HELD_OUT_SEED = 20_000
+NOISE = 0.05  # standard deviation of a planted activation around 0 (absent) or 1 (present)
+SCALES = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+PRIORS = ("layer", "background", "zscore")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Planted neurons over a held-out probe.
+
+    Attributes:
+        activations: `(images, concepts)` float32, neuron i is the presence of concept i.
+        cosines: `(images, concepts)` float32 of the encoder's image and text embeddings.
+        presence: `(images, concepts)` bool, the truth.
+    """
+
+    activations: Tensor
+    cosines: Tensor
+    presence: npt.NDArray[np.bool_]
+
+
+def plant(num_images: int, seed: int, assets: Path = ASSETS) -> Planted:
+    """Draw the probe, encode it and plant one neuron per concept."""
+    probe = WorldDataset(num_images, seed)
+    random = np.random.Generator(np.random.PCG64([seed, 5]))
+    noise = random.standard_normal(probe.presence.shape) * NOISE
+    activations = torch.from_numpy(probe.presence + noise).float()
+    return Planted(activations, encode(probe, assets), probe.presence)
+
+
+@torch.no_grad()
+def encode(probe: WorldDataset, assets: Path = ASSETS) -> Tensor:
+    """Cosines of every picture with every concept word, `(images, concepts)` float32."""
+    model, transform, tokenizer = load_world_clip(assets=assets)
+    text = F.normalize(model.encode_text(tokenizer(list(WORDS))), dim=1)
+    rows = []
+    for start in range(0, len(probe), 250):
+        batch = torch.stack([transform(probe[i][0]) for i in range(start, min(start + 250, len(probe)))])
+        rows.append(F.normalize(model.encode_image(batch), dim=1) @ text.T)
+    return torch.cat(rows)
+
+
+def hit_rates(similarity: Tensor, k: int) -> dict[str, float]:
+    """Share of planted neurons whose concept is among the `k` best, per category and in total."""
+    best = similarity.topk(k, dim=1).indices
+    right = (best == torch.arange(len(WORDS))[:, None]).any(dim=1).numpy()
+    return _by_category(right.astype(float))
+
+
+def mean_average_precision(planted: Planted) -> dict[str, float]:
+    """Zero-shot mean average precision: pictures ranked by their cosine with a concept word."""
+    scores = planted.cosines.numpy()
+    return _by_category(
+        np.array([_average_precision(scores[:, i], planted.presence[:, i]) for i in range(len(WORDS))])
+    )
+
+
+def _average_precision(score: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_]) -> float:
+    ranked = truth[np.argsort(-score, kind="stable")]
+    if not ranked.any():
+        return float("nan")
+    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
+    return float(precision[ranked].mean())
+
+
+def _by_category(values: npt.NDArray[np.float64]) -> dict[str, float]:
+    table = {}
+    for category, words in CATEGORIES.items():
+        table[category] = float(np.nanmean([values[CONCEPT_ID[word]] for word in words]))
+    table["all"] = float(np.nanmean(values))
+    return table
+
+
+def confusions(similarity: Tensor) -> list[str]:
+    """The wrong labels, as "concept -> label"."""
+    best = similarity.argmax(dim=1).tolist()
+    return [f"{WORDS[i]} -> {WORDS[j]}" for i, j in enumerate(best) if i != j]
+
+
+def tables(planted: Planted) -> dict[str, dict[str, float]]:
+    """All figures: one row per measure, one column per category."""
+    truth = torch.from_numpy(planted.presence).float()
+    soft = soft_wpmi(planted.activations, planted.cosines)
+    cubed = cos_similarity_cubed(planted.activations, planted.cosines)
+    return {
+        "zero-shot mAP": mean_average_precision(planted),
+        "soft-WPMI top-1": hit_rates(soft, 1),
+        "soft-WPMI top-5": hit_rates(soft, 5),
+        "soft-WPMI a=2 top-1": hit_rates(soft_wpmi(planted.activations, planted.cosines, a=2.0), 1),
+        "cos-cubed top-1": hit_rates(cubed, 1),
+        "cos-cubed top-5": hit_rates(cubed, 5),
+        "soft-WPMI oracle top-1": hit_rates(soft_wpmi(planted.activations, truth), 1),
+        "cos-cubed oracle top-1": hit_rates(cos_similarity_cubed(planted.activations, truth), 1),
+    }
+
+
+def print_tables(figures: dict[str, dict[str, float]]) -> None:
+    columns = [*CATEGORIES, "all"]
+    print(f"{'':24}" + "".join(f"{column:>10}" for column in columns))
+    for name, row in figures.items():
+        print(f"{name:24}" + "".join(f"{row[column]:10.3f}" for column in columns))
+
+
+def sweep(planted: Planted) -> None:
+    """soft-WPMI's top-1 by softmax scale and prior."""
+    print(f"\n{'soft-WPMI top-1':24}" + "".join(f"{'a=' + format(a, 'g'):>8}" for a in SCALES))
+    for prior in PRIORS:
+        score: Callable[[float], Tensor] = lambda a, prior=prior: soft_wpmi(  # noqa: E731
+            planted.activations, planted.cosines, a=a, prior=prior
+        )
+        print(f"{'prior=' + prior:24}" + "".join(f"{hit_rates(score(a), 1)['all']:8.3f}" for a in SCALES))
+
+
+def record(figures: dict[str, dict[str, float]], num_images: int, seed: int) -> None:
+    """Write the figures into the encoder's recipe."""
+    path = ASSETS / RECIPE_FILE
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    rounded = {name: {k: round(v, 3) for k, v in row.items()} for name, row in figures.items()}
+    notes["scores"] = {"probe": {"images": num_images, "seed": seed}, **rounded}
+    path.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Planted neurons against the bundled encoder.")
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED)
+    parser.add_argument("--assets", type=Path, default=ASSETS)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sweep", action="store_true", help="soft-WPMI over softmax scales and priors")
+    parser.add_argument("--record", action="store_true", help="write the scores into recipe.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    planted = plant(options.images, options.seed, options.assets)
+    figures = tables(planted)
+    print(f"{options.images} held-out pictures, seed {options.seed}, {len(CATEGORY_OF)} concepts")
+    print_tables(figures)
+    for name, similarity in (("soft-WPMI", soft_wpmi), ("cos-cubed", cos_similarity_cubed)):
+        wrong = confusions(similarity(planted.activations, planted.cosines))
+        print(f"\n{name}, wrong: {', '.join(wrong) or 'none'}")
+    if options.sweep:
+        sweep(planted)
+    if options.record:
+        record(figures, options.images, options.seed)
+
+
+if __name__ == "__main__":
+    main()
