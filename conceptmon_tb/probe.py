@@ -1,0 +1,338 @@
+"""The probe set: the fixed pictures that every snapshot looks through.
+
+A neuron is known by what excites it, so the pictures must be the same, in the same order, at every
+epoch. One picture has two views: the user's `transform` makes the tensor for the monitored model, and
+the plain picture goes to the concept encoder, which has an image transform of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from conceptmon_tb.pictures import RawImage, image_size, make_thumbnail, take_image, to_picture, to_tensor
+from conceptmon_tb.snapshot import IntArray, ProbeImages
+from conceptmon_tb.training_state import DEFAULT_SEED, preserve_rng_streams
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+NUM_CHECKED = 16
+SIZE_ADVICE = (
+    "pass transform=, for instance torchvision.transforms.Compose([Resize(64), CenterCrop(64), ToTensor()]), "
+    "so that all become one size"
+)
+
+
+@runtime_checkable
+class MapDataset(Protocol):
+    """What a source must offer: a length and items by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class ProbeSet:
+    """Pictures in a fixed order, known by their content.
+
+    Args:
+        source: A map-style dataset (items are an image, `(image, label, ...)` or a mapping with "image"),
+            a folder of images (searched recursively, sorted by path), or a list of images. An image is a
+            PIL image, an array `(height, width[, channels])` or a tensor `(channels, height, width)`;
+            uint8 in 0..255 or floating point in [0, 1].
+        transform: From an image as the source gives it to the model's input tensor `(channels, height,
+            width)`: use the evaluation transform of your training. None: the picture as a float32
+            tensor in [0, 1].
+        thumbnail_size: Side of the square thumbnails, in pixels.
+        max_images: Take only so many, evenly spread over the source (a folder sorted by class keeps all
+            its classes). None: all.
+        batch_size: Images per forward pass of the monitored model.
+        cache_bytes: Model inputs are kept in memory when they fit in so many bytes (1 GiB unless told),
+            so that later epochs decode nothing. 0 switches this off.
+
+    Raises:
+        ValueError: No images; images of different sizes and no transform; floating-point images outside
+            [0, 1], that is, normalised ones.
+        TypeError: A source or an item that is none of the above.
+
+    A random transform is drawn once per image with a fixed seed, and a warning says so. Reading never
+    advances the global random streams.
+    """
+
+    def __init__(
+        self,
+        source: MapDataset | Sequence[Any] | str | Path,
+        transform: Callable[[Any], Tensor] | None = None,
+        *,
+        thumbnail_size: int = 64,
+        max_images: int | None = None,
+        batch_size: int = 128,
+        cache_bytes: int = 1 << 30,
+    ) -> None:
+        for name, value in (("thumbnail_size", thumbnail_size), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if max_images is not None and max_images < 1:
+            raise ValueError(f"max_images must be at least 1 or None, got {max_images}")
+        self.transform = transform
+        self.thumbnail_size = thumbnail_size
+        self.batch_size = batch_size
+        self.cache_bytes = cache_bytes
+        self._source = _open_source(source)
+        self._indices = _spread(len(self._source), max_images)
+        self._inputs: Tensor | None = None
+        self._lend_copies = False
+        if not len(self):
+            raise ValueError("probe set is empty: source holds no images; give some hundreds or more")
+        self._check_items(isinstance(source, (list, tuple)))
+
+    @classmethod
+    def world(
+        cls,
+        num_images: int = 2000,
+        size: int = 64,
+        seed: int = 1_000_003,
+        transform: Callable[[Any], Tensor] | None = None,
+        **options: Any,
+    ) -> ProbeSet:
+        """Held-out pictures of the picture world, what the bundled encoder understands.
+
+        Args:
+            num_images: How many; labels are unstable with fewer than about 1,500.
+            size: Side in pixels.
+            seed: Of the pictures; the default is none of the seeds that the encoder was trained on.
+            transform: As in `ProbeSet`.
+            **options: Further keyword arguments of `ProbeSet`.
+
+        Returns:
+            The probe set; pictures are drawn when they are first needed.
+        """
+        from conceptmon_tb.world import WorldDataset
+
+        if num_images < 1:
+            raise ValueError(f"num_images must be at least 1, got {num_images}")
+        return cls(WorldDataset(num_images, seed, size=size), transform, **options)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def picture(self, image: int) -> Image.Image:
+        """One picture as the concept encoder sees it.
+
+        Args:
+            image: Id of the image, 0 up to `len(self)`.
+
+        Returns:
+            RGB picture in its original size.
+        """
+        return to_picture(self._raw(image), image)
+
+    def pictures(self, *, progress: bool = False) -> Iterator[Image.Image]:
+        """All pictures in order; with a progress bar if asked for."""
+        for image in tqdm(range(len(self)), "Reading the probe", disable=not progress):
+            yield self.picture(image)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest (64 characters) of the pictures and their order, whatever their names."""
+        return self._scan[0]
+
+    @property
+    def thumbnails(self) -> npt.NDArray[np.uint8]:
+        """`(images, thumbnail_size, thumbnail_size, 3)` uint8, cut to the central square."""
+        return self._scan[1]
+
+    def images(self, ids: Sequence[int] | IntArray) -> ProbeImages:
+        """Thumbnails of some images.
+
+        Args:
+            ids: Ids of images.
+
+        Returns:
+            The ids and their thumbnails, ready to be written.
+        """
+        chosen = np.asarray(ids, dtype=np.int32)
+        return ProbeImages(ids=chosen, thumbnails=self.thumbnails[chosen])
+
+    def batches(self, *, progress: bool = False) -> Iterator[Tensor]:
+        """The model's inputs, in order.
+
+        Args:
+            progress: Show a progress bar while images are decoded.
+
+        Yields:
+            `(batch, channels, height, width)` tensors, the last one possibly shorter. They may be views of
+            a cache: read them only (a model that writes to its input is noticed and then gets copies).
+
+        Raises:
+            ValueError: The transform gives tensors of different sizes, or no tensor.
+        """
+        if self._inputs is None and not self._fits_in_cache():
+            for start in range(0, len(self), self.batch_size):
+                yield self._stack(range(start, min(start + self.batch_size, len(self))), progress=False)
+            return
+        if self._inputs is None:
+            self._inputs = self._stack(range(len(self)), progress=progress)
+        inputs, version = self._inputs, self._inputs._version  # noqa: SLF001 (how torch counts writes)
+        try:
+            for start in range(0, len(self), self.batch_size):
+                batch = inputs[start : start + self.batch_size]
+                yield batch.clone() if self._lend_copies else batch
+        finally:
+            if inputs._version != version:  # noqa: SLF001
+                self._inputs, self._lend_copies = None, True
+
+    def model_input(self, image: int) -> Tensor:
+        """The tensor `(channels, height, width)` that the model gets for one image.
+
+        Args:
+            image: Id of the image.
+
+        Raises:
+            TypeError: The transform gives something other than a tensor.
+            ValueError: The tensor does not have three dimensions.
+        """
+        raw = self._raw(image)
+        if self.transform is None:
+            return to_tensor(raw, image)
+        with preserve_rng_streams(DEFAULT_SEED + image):
+            tensor = self.transform(raw)
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"transform must give a torch.Tensor, got {type(tensor).__name__} for image {image}; "
+                f"end it with torchvision.transforms.ToTensor()"
+            )
+        if tensor.ndim != 3:
+            raise ValueError(
+                f"transform must give (channels, height, width) tensors, "
+                f"got shape {tuple(tensor.shape)} for image {image}"
+            )
+        return tensor.detach()
+
+    def _raw(self, image: int) -> RawImage:
+        with preserve_rng_streams(DEFAULT_SEED + image):
+            return take_image(self._source[int(self._indices[image])], image)
+
+    @cached_property
+    def _scan(self) -> tuple[str, npt.NDArray[np.uint8]]:
+        """One pass over the pictures: their digest and their thumbnails."""
+        digest = hashlib.sha256()
+        thumbnails = np.empty((len(self), self.thumbnail_size, self.thumbnail_size, 3), dtype=np.uint8)
+        for i, picture in enumerate(self.pictures()):
+            digest.update(repr(picture.size).encode())
+            digest.update(picture.tobytes())
+            thumbnails[i] = make_thumbnail(picture, self.thumbnail_size)
+        return digest.hexdigest(), thumbnails
+
+    def _fits_in_cache(self) -> bool:
+        first = self.model_input(0)
+        return first.numel() * first.element_size() * len(self) <= self.cache_bytes
+
+    def _stack(self, ids: range, *, progress: bool) -> Tensor:
+        first = self.model_input(ids[0])
+        stacked = first.new_empty((len(ids), *first.shape))
+        for row, image in enumerate(tqdm(ids, "Preparing the probe", disable=not progress)):
+            tensor = self.model_input(image)
+            if tensor.shape != first.shape:
+                raise _different_sizes(ids[0], first.shape, image, tensor.shape, self.transform is not None)
+            stacked[row] = tensor
+        return stacked
+
+    def _check_items(self, check_all: bool) -> None:
+        """Fail now rather than after the first epoch; all items of a list, a few of what must be read."""
+        shape = self.model_input(0).shape
+        if self.transform is not None:
+            to_picture(self._raw(0), 0)
+            self._warn_if_random(self.transform)
+            return
+        if isinstance(self._source, _Folder):
+            self._source.check_sizes(self._indices)
+        for image in range(len(self)) if check_all else _spread(len(self), NUM_CHECKED):
+            raw = self._raw(int(image))
+            to_picture(raw, int(image))
+            if image_size(raw) != shape[1:]:
+                raise _different_sizes(0, shape[1:], int(image), image_size(raw), False)
+
+    def _warn_if_random(self, transform: Callable[[Any], Tensor]) -> None:
+        views = []
+        for seed in (1, 2):
+            with preserve_rng_streams(seed):
+                views.append(transform(self._raw(0)))
+        if views[0].shape != views[1].shape or not torch.equal(views[0], views[1]):
+            warnings.warn(
+                "transform is random (augmentation?): each probe image is drawn once with a fixed seed, "
+                "the same at every epoch; pass the evaluation transform to see the pictures as they are",
+                stacklevel=4,
+            )
+
+
+class _Folder:
+    """A folder of images as a map-style dataset of RGB pictures."""
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise ValueError(
+                f"source {str(root)!r} is no folder; give a folder of images, a dataset or a list"
+            )
+        files = (path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+        self.files = sorted(files, key=lambda path: path.relative_to(root).as_posix())
+        if not self.files:
+            kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise ValueError(f"probe set is empty: folder {str(root)!r} holds no image files ({kinds})")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        with Image.open(self.files[index]) as image:
+            picture: Image.Image = image.convert("RGB")
+            return picture
+
+    def check_sizes(self, indices: npt.NDArray[np.int64]) -> None:
+        """Compare sizes by the files' headers alone."""
+        first: tuple[int, int] | None = None
+        for index in indices:
+            with Image.open(self.files[index]) as image:
+                size = (image.height, image.width)
+            if first is None:
+                first = size
+            elif size != first:
+                reference, other = str(self.files[indices[0]]), str(self.files[index])
+                raise _different_sizes(reference, first, other, size, False)
+
+
+def _open_source(source: Any) -> MapDataset:
+    if isinstance(source, (str, Path)):
+        return _Folder(Path(source))
+    if isinstance(source, (Mapping, ProbeSet)) or not isinstance(source, MapDataset):
+        raise TypeError(
+            f"source must be a map-style dataset (__len__ and __getitem__), a folder or a list of images, "
+            f"got {type(source).__name__}; collect an iterable of images with list(...)"
+        )
+    return source
+
+
+def _spread(count: int, wanted: int | None) -> npt.NDArray[np.int64]:
+    if wanted is None or wanted >= count:
+        return np.arange(count, dtype=np.int64)
+    return np.arange(wanted, dtype=np.int64) * count // wanted
+
+
+def _different_sizes(
+    first: int | str, first_shape: Sequence[int], other: int | str, shape: Sequence[int], transformed: bool
+) -> ValueError:
+    where = "after transform" if transformed else "and no transform"
+    sizes = f"{tuple(first_shape)} (image {first}) and {tuple(shape)} (image {other})"
+    return ValueError(f"probe images of different sizes {where}: {sizes}; {SIZE_ADVICE}")

@@ -1,0 +1,155 @@
+"""Looking at a model in training without leaving a trace.
+
+Monitoring that changes what it watches is worse than none: a probe pass that updates BatchNorm
+statistics or consumes random numbers makes a monitored training a different training. The context
+managers here put everything back, also after an exception, so that a run with monitoring is bit for
+bit the run without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+DEFAULT_SEED = 20230927
+_WRAPPER_ATTRIBUTES = ("_orig_mod", "module")
+
+
+def unwrap_model(model: nn.Module) -> nn.Module:
+    """Give the user's own module inside `torch.compile`, DataParallel and DistributedDataParallel.
+
+    Hooks do not fire inside a compiled graph, and the wrappers put a prefix before layer names. The
+    inner module shares its weights with the wrapper.
+
+    Args:
+        model: Any module.
+
+    Returns:
+        The innermost module; `model` itself when it is not wrapped.
+    """
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while True:
+        compiled = getattr(model, "_orig_mod", None)
+        if isinstance(compiled, nn.Module):
+            model = compiled
+        elif isinstance(model, wrappers):
+            model = model.module
+        else:
+            return model
+
+
+def strip_wrapper_prefix(layer: str) -> str:
+    """Drop the prefixes that wrappers put before a layer's name.
+
+    >>> strip_wrapper_prefix("module._orig_mod.layer4")
+    'layer4'
+    """
+    parts = layer.split(".")
+    while len(parts) > 1 and parts[0] in _WRAPPER_ATTRIBUTES:
+        parts = parts[1:]
+    return ".".join(parts)
+
+
+@contextlib.contextmanager
+def preserve_rng_streams(seed: int = DEFAULT_SEED) -> Iterator[None]:
+    """Run a block with seeded global random streams and put the caller's streams back afterwards.
+
+    Covers Python's `random`, NumPy's legacy stream and torch on the CPU and on every CUDA device that
+    is in use. Inside, the streams start at `seed`, so that whatever is random there is the same every
+    time.
+
+    Args:
+        seed: Where the streams start inside the block.
+    """
+    python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    try:
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (the user's transforms draw from the legacy stream)
+        torch.default_generator.manual_seed(seed)
+        if cuda_states:
+            torch.cuda.manual_seed_all(seed)
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)
+        if cuda_states:
+            torch.cuda.set_rng_state_all(cuda_states)
+
+
+@contextlib.contextmanager
+def preserve_training_state(model: nn.Module, seed: int = DEFAULT_SEED) -> Iterator[None]:
+    """Run a block with the model in evaluation mode and put everything back afterwards.
+
+    Inside, every module's `training` flag is False (set directly: a model's own `train()` may merge
+    weights or freeze layers), gradients are off and autocast is disabled. Afterwards, also after an
+    exception: `training` of each module, buffers (content and identity), `requires_grad`, the grad
+    mode, cuDNN's flags and the global random streams are as before. Weights are not copied; a forward
+    that writes to them is reported.
+
+    Args:
+        model: The model in training.
+        seed: Where the random streams start inside the block.
+
+    Raises:
+        RuntimeError: The block altered a parameter of the model in place.
+    """
+    modules = list(model.modules())
+    training = [module.training for module in modules]
+    buffers = [
+        (module, name, buffer, None if buffer is None else buffer.detach().clone())
+        for module in modules
+        for name, buffer in module._buffers.items()  # noqa: SLF001 (named_buffers hides None and shared ones)
+    ]
+    parameters = [(name, p, p._version, p.requires_grad) for name, p in model.named_parameters()]  # noqa: SLF001
+    cudnn = torch.backends.cudnn
+    cudnn_flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
+    with preserve_rng_streams(seed), torch.no_grad(), _autocast_disabled():
+        try:
+            for module in modules:
+                module.training = False
+            yield
+        finally:
+            for module, flag in zip(modules, training, strict=True):
+                module.training = flag
+            for module, name, buffer, content in buffers:
+                _restore_buffer(module, name, buffer, content)
+            for _, parameter, _, requires_grad in parameters:
+                if parameter.requires_grad != requires_grad:
+                    parameter.requires_grad_(requires_grad)
+            cudnn.enabled, cudnn.benchmark, cudnn.deterministic = cudnn_flags
+    for name, parameter, version, _ in parameters:
+        if parameter._version != version:  # noqa: SLF001
+            raise RuntimeError(
+                f"the model's forward wrote to its own parameter {name!r} in evaluation mode, so training is "
+                f"not what it was without monitoring; let the forward write only while self.training is True"
+            )
+
+
+def _restore_buffer(module: nn.Module, name: str, buffer: Tensor | None, content: Tensor | None) -> None:
+    if module._buffers.get(name) is not buffer:  # noqa: SLF001
+        module._buffers[name] = buffer  # noqa: SLF001
+    if buffer is not None and content is not None and not _same_bits(buffer, content):
+        buffer.copy_(content)
+
+
+def _same_bits(left: Tensor, right: Tensor) -> bool:
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    return torch.equal(left.reshape(-1).view(torch.uint8), right.reshape(-1).view(torch.uint8))
+
+
+@contextlib.contextmanager
+def _autocast_disabled() -> Iterator[None]:
+    """Switch autocast off without touching its weight cache, which belongs to the training step."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.autocast("cpu", enabled=False))
+        if torch.cuda.is_available():
+            stack.enter_context(torch.autocast("cuda", enabled=False))
+        yield
