@@ -169,7 +169,7 @@ def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
         NewerSchemaError: It was written with a later schema version.
         PayloadError: It is not a container, or was cut short or altered.
     """
-    view = memoryview(data).cast("B")
+    view = memoryview(data).cast("B")  # type: ignore[arg-type]  # numpy declares its buffer from 3.12 on
     if len(view) < _FIXED.size:
         raise PayloadError(f"cut short: {len(view)} bytes where a payload starts with {_FIXED.size}")
     magic, version, _, step, header_size, checksum = _FIXED.unpack_from(view)

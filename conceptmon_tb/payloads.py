@@ -125,7 +125,7 @@ def pack_space(space: ConceptSpace, step: int) -> bytes:
         "note": space.note,
         "fingerprint": space.fingerprint,
     }
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "text_embedding": np.asarray(space.text_embedding).astype(np.float16),
         "position": np.asarray(space.position, dtype=np.float32),
         "anchor_embedding": np.asarray(space.anchor_embedding).astype(np.float16),
@@ -161,7 +161,10 @@ def pack_images(images: ProbeImages, step: int) -> bytes:
     file = io.BytesIO()
     # Colour is stored at half resolution in blocks of 16 pixels: other tiles would bleed into each other.
     picture.save(file, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0" if tile % 16 == 0 else "4:4:4")
-    arrays = {"ids": np.asarray(images.ids, dtype=np.int32), "jpeg": np.frombuffer(file.getvalue(), np.uint8)}
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "ids": np.asarray(images.ids, dtype=np.int32),
+        "jpeg": np.frombuffer(file.getvalue(), np.uint8),
+    }
     return pack_payload("images", step, {"tile": tile, "columns": columns}, arrays)
 
 
@@ -267,6 +270,56 @@ def unpack_embedding(payload: Payload, space: ConceptSpace) -> FloatArray:
     """
     with _reading(payload, "embedding"):
         return decode_embedding(payload.attrs["codec"], payload.arrays, base_embedding(space.text_embedding))
+
+
+def check_payload(payload: Payload, kind: str, step: int) -> None:
+    """Check that a payload is what its place in the log says, so that readers can rely on its content.
+
+    Args:
+        payload: Any payload.
+        kind: The kind it should be.
+        step: The step of the event that carried it.
+
+    Raises:
+        PayloadError: It is of another kind or step, or its content does not fit together.
+    """
+    with _reading(payload, kind):
+        if payload.step != step:
+            raise PayloadError(f"a payload of step {payload.step} in an event of step {step}")
+        attrs, arrays = payload.attrs, payload.arrays
+        if kind == "neurons":
+            dimensions = {"position": 2, "concept_ids": 2, "similarity": 2, "flags": 1, "displacement": 1, "top_images": 2}
+            shapes = {name: arrays[name].shape for name in dimensions}
+            if any(len(shapes[name]) != count for name, count in dimensions.items()):
+                raise ValueError(f"shapes {shapes}")
+            if len({shape[0] for shape in shapes.values()}) != 1 or shapes["position"][1] != 2:
+                raise ValueError(f"shapes {shapes}")
+            if shapes["concept_ids"] != shapes["similarity"]:
+                raise ValueError(f"shapes {shapes}")
+        elif kind == "metrics":
+            if type(attrs["neurons"]) is not int or not isinstance(attrs["space"], str):
+                raise TypeError("neurons must be a number and space a text")
+        elif kind == "embedding":
+            rows = arrays["rows"] if attrs["codec"] == "half" else arrays["residual"]
+            if rows.ndim != 2 or arrays["scale"].shape != rows.shape[:1]:
+                raise ValueError(f"scale {arrays['scale'].shape} for rows {rows.shape}")
+        elif kind == "space":
+            _check_space(payload)
+        elif kind == "images" and (int(attrs["tile"]) < 1 or int(attrs["columns"]) < 1 or not arrays["jpeg"].size):
+            raise ValueError(f"tile {attrs['tile']}, columns {attrs['columns']}")
+
+
+def _check_space(payload: Payload) -> None:
+    attrs, arrays = payload.attrs, payload.arrays
+    for owner, names in (("words", ("text_embedding", "position")), ("anchors", ("anchor_embedding", "anchor_position"))):
+        for name in names:
+            if arrays[name].ndim != 2 or len(arrays[name]) != len(attrs[owner]):
+                raise ValueError(f"{name} has shape {arrays[name].shape} for {len(attrs[owner])} {owner}")
+    if len(attrs["categories"]) != len(attrs["words"]):
+        raise ValueError(f"{len(attrs['categories'])} categories for {len(attrs['words'])} words")
+    for name in ("encoder", "note", "projection", "fingerprint"):
+        if not isinstance(attrs[name], str):
+            raise TypeError(f"{name} must be a text")
 
 
 def widen_ids(ids: npt.NDArray[Any]) -> IntArray:

@@ -288,7 +288,7 @@ def _observe(
     position = (centre + reach * (near - centre)).astype(np.float32)
     position[~valid] = np.nan
     interpretable = valid & (top[:, 0] > THRESHOLD)
-    counts = {category: 0 for category in WORDS}
+    counts = dict.fromkeys(WORDS, 0)
     for concept in order[interpretable, 0]:
         counts[space.categories[concept]] += 1
     images = np.concatenate(

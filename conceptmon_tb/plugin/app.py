@@ -1,0 +1,237 @@
+"""The plugin and its routes: HTTP in, HTTP out. The routes are described in `docs/http_api.md`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tensorboard import errors as tb_errors
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+from werkzeug import wrappers
+
+from conceptmon_tb.metadata import PLUGIN_NAME
+from conceptmon_tb.plugin.answers import Answers, NotFoundError, write_csv
+from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.static_files import StaticFiles
+
+JSON = "application/json"
+BINARY = "application/octet-stream"
+TAB_NAME = "Concept Monitor"
+MAX_NEAREST = 100
+
+_logger = logging.getLogger(__name__)
+
+Handler = Callable[["_Request"], wrappers.Response]
+
+
+class BadRequestError(ValueError):
+    """A parameter is missing or malformed."""
+
+
+class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has no types
+    """The Concept Monitor tab.
+
+    Args:
+        context: TensorBoard's `TBContext`; only its data provider is used.
+    """
+
+    plugin_name = PLUGIN_NAME
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self._provider = context.data_provider
+        self._answers = Answers()
+        self._static = StaticFiles()
+        self._active = False
+
+    def is_active(self) -> bool:
+        """Whether any run has concept data. Once true it stays so; before, it costs one light call.
+
+        The tab's own page explains what to do where there is no data: it opens from TensorBoard's menu
+        of inactive plugins and at `#conceptmon`.
+        """
+        if not self._active:
+            try:
+                self._active = Source(self._provider).has_data()
+            except Exception:  # noqa: BLE001  # must not break the page of all other plugins
+                _logger.debug("could not ask for concept data", exc_info=True)
+        return self._active
+
+    def frontend_metadata(self) -> Any:
+        """Tell TensorBoard which module draws the tab."""
+        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name=TAB_NAME)
+
+    def get_plugin_apps(self) -> dict[str, Any]:
+        """Routes below `/data/plugin/conceptmon`."""
+        routes: dict[str, Handler] = {
+            "/runs": self._runs,
+            "/space": self._space,
+            "/timeline": self._timeline,
+            "/layer": self._layer,
+            "/neuron": self._neuron,
+            "/scalars": self._scalars,
+            "/images": self._images,
+            "/anchor": self._anchor,
+            "/export": self._export,
+            "/index.js": self._index_js,
+            "/static/*": self._static_file,
+        }
+        return {route: self._serve(handler) for route, handler in routes.items()}
+
+    def _serve(self, handler: Handler) -> Any:
+        """Wrap a route: methods, and every error as JSON."""
+
+        def application(request: wrappers.Request) -> wrappers.Response:
+            if request.method not in ("GET", "HEAD"):
+                message = f"method {request.method} is not allowed: this plugin only reads"
+                return _error(request, 405, message, headers=[("Allow", "GET, HEAD")])
+            try:
+                return handler(_Request(request, self._provider))
+            except BadRequestError as error:
+                return _error(request, 400, str(error))
+            except NotFoundError as error:
+                return _error(request, 404, f"not found: {error}", **error.details)
+            except tb_errors.PublicError as error:
+                return _error(request, error.http_code, str(error))
+            except Exception as error:  # a reader's bug must reach the log and the tab, not just "500"
+                _logger.exception("Concept Monitor could not answer %s", request.path)
+                return _error(request, 500, f"internal error ({type(error).__name__}): see TensorBoard's log")
+
+        return wrappers.Request.application(application)
+
+    def _runs(self, request: _Request) -> wrappers.Response:
+        answer = self._answers.runs(request.source)
+        if request.optional_text("revision") == answer["revision"]:
+            return request.json({"revision": answer["revision"], "unchanged": True})
+        return request.json(answer)
+
+    def _space(self, request: _Request) -> wrappers.Response:
+        run, fingerprint = request.text("run"), request.optional_text("fingerprint")
+        return request.binary(self._answers.space(request.source, run, fingerprint))
+
+    def _timeline(self, request: _Request) -> wrappers.Response:
+        return request.json(self._answers.timeline(request.source, request.text("run")))
+
+    def _layer(self, request: _Request) -> wrappers.Response:
+        run, layer, after = request.text("run"), request.text("layer"), request.optional_number("after")
+        return request.binary(self._answers.layer(request.source, run, layer, after))
+
+    def _neuron(self, request: _Request) -> wrappers.Response:
+        run, layer = request.text("run"), request.text("layer")
+        neuron, step = request.number("neuron"), request.number("step")
+        k = request.optional_number("k")
+        if k is not None and not 0 <= k <= MAX_NEAREST:
+            raise BadRequestError(f"parameter 'k' is {k}; it must be from 0 to {MAX_NEAREST}")
+        nearest = 10 if k is None else k
+        return request.json(self._answers.neuron(request.source, run, layer, neuron, step, nearest))
+
+    def _scalars(self, request: _Request) -> wrappers.Response:
+        run, tag = request.text("run"), request.optional_text("tag")
+        if tag is None:
+            return request.json(self._answers.scalar_tags(request.source, run))
+        return request.json(self._answers.scalar_points(request.source, run, tag))
+
+    def _images(self, request: _Request) -> wrappers.Response:
+        run, step = request.text("run"), request.optional_number("step")
+        if step is None:
+            return request.json(self._answers.images(request.source, run))
+        return request.binary(self._answers.image_page(request.source, run, step), "image/jpeg")
+
+    def _anchor(self, request: _Request) -> wrappers.Response:
+        run, word, fingerprint = request.text("run"), request.text("word"), request.optional_text("fingerprint")
+        return request.json(self._answers.anchor(request.source, run, word, fingerprint))
+
+    def _export(self, request: _Request) -> wrappers.Response:
+        run, layer, step = request.text("run"), request.text("layer"), request.number("step")
+        spelling = request.optional_text("format") or "csv"
+        if spelling not in ("csv", "json"):
+            raise BadRequestError(f"parameter 'format' is {spelling!r}; it must be 'csv' or 'json'")
+        rows = self._answers.export_rows(request.source, run, layer, step)
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"concepts_{run}_{layer}_{step}")
+        headers = [("Content-Disposition", f'attachment; filename="{name}.{spelling}"')]
+        if spelling == "csv":
+            return request.respond(write_csv(rows), "text/csv", headers=headers)
+        return request.respond(_dump({"neurons": rows}), JSON, headers=headers)
+
+    def _index_js(self, request: _Request) -> wrappers.Response:
+        return self._file(request, "index.js")
+
+    def _static_file(self, request: _Request) -> wrappers.Response:
+        return self._file(request, request.path.partition(f"/plugin/{PLUGIN_NAME}/static/")[2])
+
+    def _file(self, request: _Request, name: str) -> wrappers.Response:
+        found = self._static.read(name)
+        if found is None:
+            raise NotFoundError(f"file {name!r} of the tab")
+        content, mime_type, tag = found
+        return request.respond(content, mime_type, etag=tag)
+
+
+class _Request:
+    """A request's checked parameters, and answers to it."""
+
+    def __init__(self, request: wrappers.Request, provider: Any) -> None:
+        self._request = request
+        self.path = request.path
+        self.source = Source.of_request(provider, request.environ)
+
+    def optional_text(self, name: str) -> str | None:
+        values = self._request.args.getlist(name)
+        if len(values) > 1:
+            raise BadRequestError(f"parameter {name!r} is given {len(values)} times; give it once")
+        return values[0] if values else None
+
+    def text(self, name: str) -> str:
+        value = self.optional_text(name)
+        if value is None:
+            raise BadRequestError(f"parameter {name!r} is missing")
+        return value
+
+    def optional_number(self, name: str) -> int | None:
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
+            raise BadRequestError(f"parameter {name!r} is {value[:80]!r}; it must be a whole number")
+        return int(value)
+
+    def number(self, name: str) -> int:
+        value = self.optional_number(name)
+        if value is None:
+            raise BadRequestError(f"parameter {name!r} is missing")
+        return value
+
+    def json(self, content: Mapping[str, Any]) -> wrappers.Response:
+        return self.respond(_dump(content), JSON)
+
+    def binary(self, content: bytes, mime_type: str = BINARY) -> wrappers.Response:
+        return self.respond(content, mime_type)
+
+    def respond(
+        self, content: str | bytes, mime_type: str, headers: list[tuple[str, str]] | None = None, etag: str = ""
+    ) -> wrappers.Response:
+        if etag and etag in self._request.if_none_match:
+            return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')])
+        response = http_util.Respond(self._request, content, mime_type, headers=headers)
+        if etag:
+            response.set_etag(etag)
+        return response  # type: ignore[no-any-return]
+
+
+def _error(
+    request: wrappers.Request,
+    code: int,
+    message: str,
+    headers: list[tuple[str, str]] | None = None,
+    **details: Any,
+) -> wrappers.Response:
+    content = _dump({"error": message, **details})
+    return http_util.Respond(request, content, JSON, code=code, headers=headers)  # type: ignore[no-any-return]
+
+
+def _dump(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))

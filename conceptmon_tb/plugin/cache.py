@@ -1,0 +1,53 @@
+"""A cache of decoded payloads that holds a limited number of bytes and may be shared by threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from conceptmon_tb.metadata import Payload
+
+# A parsed attribute takes several times the memory of its JSON text.
+_OVERHEAD = 2048
+
+
+class PayloadCache:
+    """Least recently used payloads go first.
+
+    Keys name content (run, tag, step *and* wall time): a step that was logged again is another key.
+
+    Args:
+        max_bytes: Bytes of payloads to hold at most.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._payloads: OrderedDict[Hashable, Payload] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes held now."""
+        return self._bytes
+
+    def get(self, key: Hashable) -> Payload | None:
+        """Return a payload and mark it as used, None where it is not held."""
+        with self._lock:
+            payload = self._payloads.get(key)
+            if payload is not None:
+                self._payloads.move_to_end(key)
+            return payload
+
+    def put(self, key: Hashable, payload: Payload) -> None:
+        """Hold a payload; whatever exceeds the limit is dropped, oldest use first."""
+        size = payload.nbytes + _OVERHEAD
+        with self._lock:
+            if key in self._payloads or size > self._max_bytes:
+                return
+            self._payloads[key] = payload
+            self._bytes += size
+            while self._bytes > self._max_bytes:
+                _, dropped = self._payloads.popitem(last=False)
+                self._bytes -= dropped.nbytes + _OVERHEAD

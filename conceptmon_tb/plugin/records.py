@@ -1,0 +1,210 @@
+"""Time series of verified payloads: what was read once is neither read nor decoded again.
+
+A listing's signature tells whether a series changed. A changed series is read again (data providers
+have no step filter; where one new step is all that is missing, only that is fetched), and only steps
+that were not known are decoded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from conceptmon_tb.metadata import Payload, PayloadError, unpack_payload
+from conceptmon_tb.payloads import check_payload
+from conceptmon_tb.plugin.cache import PayloadCache
+from conceptmon_tb.plugin.source import Signature, Source, TensorPoint
+
+CACHE_BYTES = 256 * 1024 * 1024
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of a series.
+
+    Attributes:
+        step: Global step.
+        wall_time: Seconds since 1970.
+        reason: Why its payload cannot be used, None for a good one.
+    """
+
+    step: int
+    wall_time: float
+    reason: str | None = None
+
+    @property
+    def point(self) -> tuple[int, float]:
+        """Identity of what was logged: the same step logged again has another wall time."""
+        return self.step, self.wall_time
+
+
+@dataclass
+class _Series:
+    signature: Signature
+    records: list[Record]
+
+
+class RecordStore:
+    """All tensor series and blobs of the plugin, verified, with their payloads in one bounded cache.
+
+    Args:
+        max_bytes: Bytes of payloads to hold at most.
+    """
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self._cache = PayloadCache(max_bytes)
+        self._series: dict[_Key, _Series] = {}
+        self._locks: dict[_Key, threading.Lock] = {}
+        self._mutex = threading.Lock()
+
+    def is_known(self, source: Source, run: str, tag: str, signature: Signature) -> bool:
+        """Whether `records` would answer without reading anything."""
+        series = self._series.get((source.experiment, run, tag))
+        return series is not None and series.signature == signature
+
+    def records(
+        self,
+        source: Source,
+        run: str,
+        tag: str,
+        signature: Signature,
+        expected: Iterable[tuple[int, float]] | None = None,
+    ) -> list[Record]:
+        """Return the verified steps of a tensor series, sorted.
+
+        Args:
+            source: The request's source.
+            run: A listed run.
+            tag: A listed tag of a layer.
+            signature: What the listing says of the series.
+            expected: `(step, wall time)` of a sister series logged in the same events: tells whether
+                fetching the last step alone completes what is known.
+        """
+        key = (source.experiment, run, tag)
+        with self._lock(key):
+            series = self._series.get(key)
+            if series is not None and series.signature == signature:
+                return series.records
+            if series is not None and expected is not None:
+                added = self._read_last(source, key, series, set(expected))
+                if added is not None:
+                    series = _Series(signature, [*series.records, added])
+                    self._series[key] = series
+                    return series.records
+            return self._adopt(key, signature, source.read_tensors(run, tag), {})
+
+    def payloads(self, source: Source, run: str, tag: str, signature: Signature) -> list[tuple[Record, Payload]]:
+        """Return the good steps of a tensor series with their payloads, sorted by step."""
+        key = (source.experiment, run, tag)
+        found: dict[tuple[int, float], Payload] = {}
+        records = self.records(source, run, tag, signature)
+        for record in records:
+            payload = self._cache.get((*key, *record.point)) if record.reason is None else None
+            if payload is not None:
+                found[record.point] = payload
+        if any(record.reason is None and record.point not in found for record in records):
+            with self._lock(key):
+                records = self._adopt(key, signature, source.read_tensors(run, tag), found)
+        return [(record, found[record.point]) for record in records if record.point in found]
+
+    def adopt_many(
+        self,
+        source: Source,
+        listed: Mapping[tuple[str, str], Signature],
+        read: Mapping[str, Mapping[str, Sequence[TensorPoint]]],
+    ) -> None:
+        """Take in series that were read together.
+
+        Args:
+            source: The request's source.
+            listed: Signatures by run and tag of what was asked for.
+            read: Points by run and tag.
+        """
+        for (run, tag), signature in listed.items():
+            key = (source.experiment, run, tag)
+            with self._lock(key):
+                self._adopt(key, signature, read.get(run, {}).get(tag, []), {})
+
+    def blob(self, source: Source, run: str, tag: str, kind: str, step: int, wall_time: float, key: str) -> Payload:
+        """Return one verified blob.
+
+        Raises:
+            PayloadError: It cannot be used.
+        """
+        cache_key = (source.experiment, run, tag, step, wall_time)
+        payload = self._cache.get(cache_key)
+        if payload is None:
+            payload = unpack_payload(source.read_blob(key))
+            check_payload(payload, kind, step)
+            self._cache.put(cache_key, payload)
+        return payload
+
+    def forget_runs_except(self, source: Source, runs: Iterable[str]) -> None:
+        """Drop what is known of runs that are no longer listed; their payloads age out of the cache."""
+        kept = set(runs)
+        with self._mutex:
+            for key in [k for k in self._series if k[0] == source.experiment and k[1] not in kept]:
+                del self._series[key]
+                self._locks.pop(key, None)
+
+    def _lock(self, key: _Key) -> threading.Lock:
+        with self._mutex:
+            return self._locks.setdefault(key, threading.Lock())
+
+    def _read_last(
+        self, source: Source, key: _Key, series: _Series, expected: set[tuple[int, float]]
+    ) -> Record | None:
+        missing = expected - {record.point for record in series.records}
+        if len(missing) != 1 or len(expected) != len(series.records) + 1:
+            return None
+        point = source.read_last_tensor(key[1], key[2])
+        if point is None or (point.step, point.wall_time) not in missing:
+            return None
+        if series.records and point.step <= series.records[-1].step:
+            return None
+        return self._decode(key, point, {})
+
+    def _adopt(
+        self,
+        key: _Key,
+        signature: Signature,
+        points: Sequence[TensorPoint],
+        found: dict[tuple[int, float], Payload],
+    ) -> list[Record]:
+        # Where a step was logged twice, the later one counts; only the Python loader lists both.
+        latest = {point.step: point for point in points}
+        known = {r.point: r for r in self._series[key].records} if key in self._series else {}
+        records = []
+        for _, point in sorted(latest.items()):
+            identity = (point.step, point.wall_time)
+            record = known.get(identity)
+            payload = self._cache.get((*key, *identity))
+            if record is None or (record.reason is None and payload is None):
+                record = self._decode(key, point, found)
+            elif payload is not None:
+                found[identity] = payload
+            records.append(record)
+        self._series[key] = _Series(signature, records)
+        return records
+
+    def _decode(self, key: _Key, point: TensorPoint, found: dict[tuple[int, float], Payload]) -> Record:
+        try:
+            payload = unpack_payload(_as_bytes(point.data))
+            check_payload(payload, key[2].rpartition("/")[2], point.step)
+        except PayloadError as error:
+            return Record(point.step, point.wall_time, str(error))
+        found[point.step, point.wall_time] = payload
+        self._cache.put((*key, point.step, point.wall_time), payload)
+        return Record(point.step, point.wall_time)
+
+
+def _as_bytes(data: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    if data.dtype != np.uint8 or data.ndim != 1:
+        raise PayloadError(f"not a concept payload: a tensor of {data.dtype} with shape {data.shape}")
+    return np.ascontiguousarray(data)

@@ -1,0 +1,174 @@
+"""One request's view of TensorBoard's data provider, as plain Python values.
+
+Both providers (the data server of `--load_fast=true` and the Python multiplexer) are read in the same
+way: list first, which is cheap, then read by run and tag only what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tensorboard import context as tb_context
+from tensorboard import plugin_util
+from tensorboard.data import provider as tb_provider
+
+from conceptmon_tb.metadata import PLUGIN_NAME
+
+SCALAR_PLUGIN = "scalars"
+
+_ALL = 1 << 30
+# One answer of the data server is limited to 256 MiB. A series larger than that is read thinned out.
+_THINNED = (1000, 250, 50)
+
+
+class Signature(NamedTuple):
+    """What a listing tells of a time series; it changes whenever the series grows or is purged."""
+
+    max_step: int
+    max_wall_time: float
+
+
+class TensorPoint(NamedTuple):
+    """One step of a tensor series."""
+
+    step: int
+    wall_time: float
+    data: npt.NDArray[Any]
+
+
+class BlobPoint(NamedTuple):
+    """One step of a blob sequence; `key` opens its first blob, None if it has none."""
+
+    step: int
+    wall_time: float
+    key: str | None
+
+
+Listing = Mapping[str, Mapping[str, Signature]]
+
+
+class Source:
+    """The data provider with a request's context and experiment filled in.
+
+    Args:
+        provider: TensorBoard's data provider.
+        context: The request's context (access control); None outside a request.
+        experiment: Experiment id; empty for a plain `--logdir`.
+    """
+
+    def __init__(self, provider: Any, context: Any = None, experiment: str = "") -> None:
+        self._provider = provider
+        self._context = tb_context.RequestContext() if context is None else context
+        self.experiment = experiment
+
+    @classmethod
+    def of_request(cls, provider: Any, environ: Mapping[str, Any]) -> Source:
+        """Make the source of a WSGI request."""
+        return cls(provider, plugin_util.context(environ), plugin_util.experiment_id(environ))
+
+    def has_data(self) -> bool:
+        """Whether any run has data of this plugin."""
+        plugins = self._provider.list_plugins(self._context, experiment_id=self.experiment)
+        if plugins is not None:
+            return PLUGIN_NAME in plugins
+        return any(self.list_tensors().values())
+
+    def data_location(self) -> str:
+        """Where the logs are, as TensorBoard shows it."""
+        metadata = self._provider.experiment_metadata(self._context, experiment_id=self.experiment)
+        return str(metadata.data_location)
+
+    def list_tensors(self, run: str | None = None) -> Listing:
+        """Signatures of our tensor series by run and tag, of one run or of all."""
+        return self._list(self._provider.list_tensors, PLUGIN_NAME, run)
+
+    def list_blobs(self, run: str | None = None) -> Listing:
+        """Signatures of our blob sequences by run and tag, of one run or of all."""
+        return self._list(self._provider.list_blob_sequences, PLUGIN_NAME, run)
+
+    def list_scalars(self, run: str) -> list[str]:
+        """Tags of all scalars of a run, whoever wrote them, sorted."""
+        return sorted(self._list(self._provider.list_scalars, SCALAR_PLUGIN, run).get(run, {}))
+
+    def read_tensors(self, run: str, tag: str) -> list[TensorPoint]:
+        """All points of one tensor series by step."""
+        for limit in (_ALL, *_THINNED[:-1]):
+            try:
+                return self._read_tensors({run}, {tag}, limit).get(run, {}).get(tag, [])
+            except Exception as error:  # noqa: BLE001, PERF203  # grpc's errors are of no public type
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+        return self._read_tensors({run}, {tag}, _THINNED[-1]).get(run, {}).get(tag, [])
+
+    def read_last_tensor(self, run: str, tag: str) -> TensorPoint | None:
+        """The point of the latest step of one tensor series."""
+        points = self._read_tensors({run}, {tag}, 1).get(run, {}).get(tag, [])
+        return points[-1] if points else None
+
+    def read_many_tensors(
+        self, runs: Collection[str], tags: Collection[str]
+    ) -> Mapping[str, Mapping[str, list[TensorPoint]]]:
+        """All points of small series of several runs in one go."""
+        return self._read_tensors(runs, tags, _ALL)
+
+    def read_scalars(
+        self, runs: Collection[str], tags: Collection[str]
+    ) -> Mapping[str, Mapping[str, list[tuple[int, float, float]]]]:
+        """Points `(step, wall time, value)` of scalars by run and tag."""
+        found = self._provider.read_scalars(
+            self._context,
+            experiment_id=self.experiment,
+            plugin_name=SCALAR_PLUGIN,
+            downsample=_ALL,
+            run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
+        )
+        return {
+            run: {tag: [(p.step, p.wall_time, p.value) for p in points] for tag, points in by_tag.items()}
+            for run, by_tag in found.items()
+        }
+
+    def blob_points(self, run: str, tag: str) -> list[BlobPoint]:
+        """All points of a blob sequence by step, without their bytes."""
+        found = self._provider.read_blob_sequences(
+            self._context,
+            experiment_id=self.experiment,
+            plugin_name=PLUGIN_NAME,
+            downsample=_ALL,
+            run_tag_filter=tb_provider.RunTagFilter(runs={run}, tags={tag}),
+        )
+        points = found.get(run, {}).get(tag, [])
+        return [BlobPoint(p.step, p.wall_time, p.values[0].blob_key if p.values else None) for p in points]
+
+    def read_blob(self, key: str) -> bytes:
+        """The bytes of one blob."""
+        return bytes(self._provider.read_blob(self._context, blob_key=key))
+
+    def _list(self, list_series: Callable[..., Any], plugin: str, run: str | None) -> Listing:
+        found = list_series(
+            self._context,
+            experiment_id=self.experiment,
+            plugin_name=plugin,
+            run_tag_filter=None if run is None else tb_provider.RunTagFilter(runs={run}),
+        )
+        return {
+            name: {tag: Signature(series.max_step, series.max_wall_time) for tag, series in by_tag.items()}
+            for name, by_tag in (found or {}).items()
+        }
+
+    def _read_tensors(
+        self, runs: Collection[str], tags: Collection[str], limit: int
+    ) -> Mapping[str, Mapping[str, list[TensorPoint]]]:
+        found = self._provider.read_tensors(
+            self._context,
+            experiment_id=self.experiment,
+            plugin_name=PLUGIN_NAME,
+            downsample=limit,
+            run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
+        )
+        return {
+            run: {tag: [TensorPoint(p.step, p.wall_time, np.asarray(p.numpy)) for p in points] for tag, points in d.items()}
+            for run, d in found.items()
+        }
