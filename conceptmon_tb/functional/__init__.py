@@ -1,0 +1,55 @@
+"""The mathematics of Concept Monitor as pure functions over tensors: no models, no files.
+
+Similarities of neurons and concepts (`similarity`), neurons in the language space (`embedding`, Eq. 2.1),
+diversity (`diversity`, Eq. 2.2), and the calibrated threshold (`null`).
+"""
+
+from conceptmon_tb.functional.diversity import (
+    anchor_distance,
+    anchor_distances,
+    category_counts,
+    displacement,
+    mean_pairwise_distance,
+)
+from conceptmon_tb.functional.embedding import default_temperature, embed_neurons
+from conceptmon_tb.functional.health import NeuronHealth, valid_neurons
+from conceptmon_tb.functional.iou import iou
+from conceptmon_tb.functional.null import (
+    calibrate_threshold,
+    conformal_threshold,
+    null_activations,
+    null_similarity,
+)
+from conceptmon_tb.functional.ranking import top_images
+from conceptmon_tb.functional.similarity import (
+    SIMILARITIES,
+    cos_similarity,
+    cos_similarity_cubed,
+    rank_reorder,
+    soft_wpmi,
+    wpmi,
+)
+
+__all__ = [
+    "SIMILARITIES",
+    "NeuronHealth",
+    "anchor_distance",
+    "anchor_distances",
+    "calibrate_threshold",
+    "category_counts",
+    "conformal_threshold",
+    "cos_similarity",
+    "cos_similarity_cubed",
+    "default_temperature",
+    "displacement",
+    "embed_neurons",
+    "iou",
+    "mean_pairwise_distance",
+    "null_activations",
+    "null_similarity",
+    "rank_reorder",
+    "soft_wpmi",
+    "top_images",
+    "valid_neurons",
+    "wpmi",
+]

@@ -1,0 +1,332 @@
+"""WPMI and soft-WPMI of neurons and concepts (CLIP-Dissect, Oikarinen & Weng, ICLR 2023).
+
+Both ask how likely a concept makes the images that activate a neuron most, against a prior: how likely
+it makes any images. The likelihood depends on a neuron only through its set of top images, so meaningless
+neurons are random image sets, and everything about those is computed once per probe and concept set.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from conceptmon_tb.functional.health import (
+    check_concept_activations,
+    check_same_images,
+    place_rows,
+    valid_neurons,
+)
+from conceptmon_tb.functional.null import draw_neurons, seeded_generator
+from conceptmon_tb.functional.ranking import random_orders, top_images
+
+Prior = Literal["layer", "background", "zscore"]
+
+NUM_BACKGROUND = 512
+"""Random image sets behind the priors "background" and "zscore"."""
+
+_ELEMENTS_AT_ONCE = 1 << 16  # a running product of this many float32 stays in the cache
+_SMALLEST_PRODUCT = 1e-30  # products are cut into groups that stay above it, far from float32's 1e-38
+_FLAT = 1e-5  # spread of a log-likelihood, relative to its size, that float32 rounding explains
+
+
+def wpmi(
+    activations: Tensor,
+    concept_activations: Tensor,
+    *,
+    top_k: int = 28,
+    a: float = 2.0,
+    lam: float = 0.6,
+    prior: Prior = "layer",
+    min_prob: float = 1e-7,
+    seed: int = 0,
+) -> Tensor:
+    """Weighted pointwise mutual information of concepts and each neuron's top images.
+
+    `log p(d | B) - lam * log p(d)` with `log p(d | B)` the sum of `log(p(d | x) + min_prob)` over the
+    neuron's `top_k` images and `p(d | x)` the softmax of `a` times the concept activations.
+
+    Args:
+        activations: `(images, neurons)` any real dtype, all neurons of a layer (see `prior`).
+        concept_activations: `(images, concepts)` cosines of image and text embeddings.
+        top_k: Images in a neuron's set; with fewer probe images, all of them are.
+        a: Scale of the cosines in the softmax over concepts.
+        lam: Weight of the prior; unused with "zscore".
+        prior: See `soft_wpmi`.
+        min_prob: Added to every probability before the logarithm.
+        seed: Seed of the random image sets.
+
+    Returns:
+        `(neurons, concepts)` float32; rows of dead, constant or non-finite neurons are 0 and mean nothing.
+
+    Raises:
+        ValueError: Shapes do not fit, `concept_activations` is not finite, or a parameter is out of range.
+
+    Source: CLIP-Dissect, `wpmi`, and its defaults.
+    """
+    sets = PmiConcepts(
+        concept_activations, top_k=top_k, a=a, lam=lam, prior=prior, min_prob=min_prob, seed=seed
+    )
+    return sets.similarity(activations)
+
+
+def soft_wpmi(
+    activations: Tensor,
+    concept_activations: Tensor,
+    *,
+    top_k: int = 100,
+    a: float = 10.0,
+    lam: float = 1.0,
+    prior: Prior = "layer",
+    p_start: float = 0.998,
+    p_end: float = 0.97,
+    min_prob: float = 1e-7,
+    seed: int = 0,
+) -> Tensor:
+    """WPMI with soft membership: the lower an image ranks, the less it belongs to the neuron's set.
+
+    `log p(d | B)` is the sum of `log(1 + q_r (p(d | x_r) - 1) + min_prob)` over the neuron's top images
+    `x_0, x_1, ...`, with `q_r` falling linearly from `p_start` towards `p_end`.
+
+    The prior says what any set of images would give:
+        - "layer", as published: the mean of `p(d | B)` over the layer's own valid neurons. Similarities
+          then depend on which neurons are passed and are at most log(neurons); pass whole layers.
+        - "background": the mean over random image sets of the same size, drawn once with `seed`. Each
+          neuron stands for itself.
+        - "zscore": `(log p(d | B) - mean) / standard deviation` of `log p(d | B)` over such sets: by how
+          many standard deviations the neuron's images speak for the concept. A concept that is equally
+          likely on all images gets 0.
+
+    Args:
+        activations: `(images, neurons)` any real dtype, all neurons of a layer.
+        concept_activations: `(images, concepts)` cosines of image and text embeddings.
+        top_k: Images in a neuron's set; with fewer probe images, all of them are, ranked.
+        a: Scale of the cosines in the softmax over concepts.
+        lam: Weight of the prior; unused with "zscore".
+        prior: What a neuron's likelihood is compared with, see above.
+        p_start: Membership of the most activating image, in (0, 1].
+        p_end: Membership that the last image's approaches, in (0, `p_start`].
+        min_prob: Added to every probability before the logarithm.
+        seed: Seed of the random image sets.
+
+    Returns:
+        `(neurons, concepts)` float32; rows of dead, constant or non-finite neurons are 0 and mean nothing.
+
+    Raises:
+        ValueError: Shapes do not fit, `concept_activations` is not finite, or a parameter is out of range.
+
+    Source: CLIP-Dissect, `soft_wpmi`, and its defaults; Concept-Monitor, thesis appendix A.2.2. The priors
+        "background" and "zscore" are ours.
+    """
+    sets = PmiConcepts(
+        concept_activations,
+        top_k=top_k,
+        a=a,
+        lam=lam,
+        prior=prior,
+        min_prob=min_prob,
+        membership=(p_start, p_end),
+        seed=seed,
+    )
+    return sets.similarity(activations)
+
+
+class _Background(NamedTuple):
+    """Log-likelihood over random image sets, each `(1, concepts)` float32."""
+
+    log_mean: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+
+class PmiConcepts:
+    """The concept side of (soft-)WPMI, prepared once for many layers and epochs.
+
+    Args:
+        concept_activations: `(images, concepts)` cosines of image and text embeddings.
+        top_k: Images in a neuron's set.
+        a: Scale of the cosines in the softmax over concepts.
+        lam: Weight of the prior.
+        prior: "layer", "background" or "zscore".
+        min_prob: Added to every probability before the logarithm.
+        membership: `(p_start, p_end)` of soft-WPMI; None for WPMI.
+        seed: Seed of the random image sets behind the prior.
+
+    Raises:
+        ValueError: A parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        concept_activations: Tensor,
+        *,
+        top_k: int,
+        a: float,
+        lam: float,
+        prior: Prior,
+        min_prob: float = 1e-7,
+        membership: tuple[float, float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        _check_parameters(top_k, prior, min_prob, membership)
+        concepts = check_concept_activations(concept_activations)
+        self.prior = prior
+        self.lam = lam
+        self.seed = seed
+        self.images = concepts.shape[0]
+        self.top_k = min(top_k, self.images)
+        self._probability = F.softmax(a * concepts, dim=1)
+        self._min_prob = min_prob
+        self._membership = None
+        if membership is None:
+            self._probability = self._probability.add_(min_prob).log_()
+        else:
+            start, end = membership
+            self._membership = [start - rank / self.top_k * (start - end) for rank in range(self.top_k)]
+        self._cached_background: _Background | None = None
+        self._cached_null: tuple[tuple[int, int], Tensor] | None = None
+
+    @torch.no_grad()
+    def similarity(self, activations: Tensor) -> Tensor:
+        """Similarity of every neuron and every concept.
+
+        Args:
+            activations: `(images, neurons)` any real dtype, all neurons of a layer.
+
+        Returns:
+            `(neurons, concepts)` float32; rows of invalid neurons are 0.
+        """
+        kept, valid = self._valid_columns(activations)
+        likelihood = self.log_likelihood(top_images(kept, self.top_k))
+        return place_rows(self._against_prior(likelihood, likelihood), valid)
+
+    @torch.no_grad()
+    def null_similarity(self, activations: Tensor, *, num_null: int, seed: int) -> Tensor:
+        """Best similarity of meaningless neurons: the layer's, each permuted over the probe images.
+
+        The top images of a permuted neuron without ties are a random set, whatever the neuron, so those
+        sets' likelihoods are computed once. Neurons with ties among their top activations are permuted
+        one by one, since the images that fill their sets are not random. The prior "layer" stays that of
+        the real layer.
+
+        Args:
+            activations: `(images, neurons)` any real dtype, all neurons of a layer.
+            num_null: Number of meaningless neurons.
+            seed: Seed of the permutations.
+
+        Returns:
+            `(num_null,)` float32; empty when no neuron is valid.
+        """
+        kept, _ = self._valid_columns(activations)
+        if kept.shape[1] == 0:
+            return kept.new_zeros(0)
+        generator = seeded_generator(seed)
+        rows = kept[:, draw_neurons(kept.shape[1], num_null, generator)].T
+        likelihood = self._null_likelihood(num_null, seed).clone()
+        tied = self._has_ties(rows)
+        if bool(tied.any()):
+            order = random_orders(int(tied.sum()), self.images, generator).to(rows.device)
+            likelihood[tied] = self.log_likelihood(top_images(rows[tied].gather(1, order).T, self.top_k))
+        layer = self.log_likelihood(top_images(kept, self.top_k)) if self.prior == "layer" else likelihood
+        return self._against_prior(likelihood, layer).amax(dim=1)
+
+    @torch.no_grad()
+    def log_likelihood(self, image_sets: Tensor) -> Tensor:
+        """`log p(d | B)` of image sets B and concepts d.
+
+        Args:
+            image_sets: `(sets, top_k)` int64 image indices, most activating first.
+
+        Returns:
+            `(sets, concepts)` float32.
+        """
+        if image_sets.shape[0] == 0:
+            return self._probability.new_zeros((0, self._probability.shape[1]))
+        if self._membership is None:
+            return F.embedding_bag(image_sets, self._probability, mode="sum")
+        sets_at_once = max(8, _ELEMENTS_AT_ONCE // self._probability.shape[1])
+        chunks = torch.split(image_sets, sets_at_once)
+        return torch.cat([self._soft_likelihood(chunk, self._membership) for chunk in chunks])
+
+    def _soft_likelihood(self, image_sets: Tensor, membership: list[float]) -> Tensor:
+        # 1 + q (p - 1) + m = q (p + (1 - q + m) / q): few logarithms of products in place of one each.
+        offset = [(1 - q + self._min_prob) / q for q in membership]
+        group = max(1, int(math.log(_SMALLEST_PRODUCT) / math.log(min(0.5, *offset))))
+        constant = sum(math.log(q) for q in membership)
+        total = self._probability.new_full((image_sets.shape[0], self._probability.shape[1]), constant)
+        factor = torch.empty_like(total)
+        product = torch.empty_like(total)
+        by_rank = image_sets.T.contiguous()
+        for rank, shift in enumerate(offset):
+            if rank % group == 0:
+                torch.index_select(self._probability, 0, by_rank[rank], out=product)
+                product.add_(shift)
+            else:
+                torch.index_select(self._probability, 0, by_rank[rank], out=factor)
+                product.mul_(factor.add_(shift))
+            if rank % group == group - 1 or rank == len(offset) - 1:
+                total.add_(product.log_())
+        return total
+
+    def _against_prior(self, likelihood: Tensor, layer: Tensor) -> Tensor:
+        if likelihood.shape[0] == 0:
+            return likelihood
+        if self.prior == "layer":
+            return likelihood - self.lam * _log_mean_exp(layer)
+        background = self._background()
+        if self.prior == "background":
+            return likelihood - self.lam * background.log_mean
+        score = (likelihood - background.mean) / background.deviation
+        return torch.where(torch.isfinite(background.deviation), score, 0.0)
+
+    def _background(self) -> _Background:
+        if self._cached_background is None:
+            likelihood = self._random_likelihood(NUM_BACKGROUND, seeded_generator(self.seed, "background"))
+            mean = likelihood.mean(dim=0, keepdim=True)
+            deviation = likelihood.std(dim=0, keepdim=True)
+            flat = deviation <= _FLAT * mean.abs()
+            self._cached_background = _Background(
+                _log_mean_exp(likelihood), mean, deviation.masked_fill(flat, torch.inf)
+            )
+        return self._cached_background
+
+    def _null_likelihood(self, num_null: int, seed: int) -> Tensor:
+        if self._cached_null is None or self._cached_null[0] != (num_null, seed):
+            likelihood = self._random_likelihood(num_null, seeded_generator(seed, "null"))
+            self._cached_null = ((num_null, seed), likelihood)
+        return self._cached_null[1]
+
+    def _random_likelihood(self, num_sets: int, generator: torch.Generator) -> Tensor:
+        sets = random_orders(num_sets, self.images, generator)[:, : self.top_k]
+        return self.log_likelihood(sets.to(self._probability.device))
+
+    def _has_ties(self, rows: Tensor) -> Tensor:
+        """Whether equal activations reach into each neuron's top images, `(neurons,)` bool."""
+        places = top_images(rows.T, min(self.images, self.top_k + 1))
+        values = rows.gather(1, places)
+        return (values[:, 1:] == values[:, :-1]).any(dim=1)
+
+    def _valid_columns(self, activations: Tensor) -> tuple[Tensor, Tensor]:
+        activations = check_same_images(activations, self.images).detach()
+        valid = valid_neurons(activations).valid
+        return (activations if bool(valid.all()) else activations[:, valid]), valid
+
+
+def _log_mean_exp(likelihood: Tensor) -> Tensor:
+    return torch.logsumexp(likelihood, dim=0, keepdim=True) - math.log(likelihood.shape[0])
+
+
+def _check_parameters(
+    top_k: int, prior: str, min_prob: float, membership: tuple[float, float] | None
+) -> None:
+    if top_k < 1:
+        raise ValueError(f"top_k must be at least 1, got {top_k}")
+    if prior not in get_args(Prior):
+        raise ValueError(f"prior must be one of {', '.join(map(repr, get_args(Prior)))}, got {prior!r}")
+    if not 0 < min_prob < 1:
+        raise ValueError(f"min_prob must be between 0 and 1, got {min_prob}")
+    if membership is not None and not 0 < membership[1] <= membership[0] <= 1:
+        raise ValueError(f"p_start and p_end must satisfy 0 < p_end <= p_start <= 1, got {membership}")
