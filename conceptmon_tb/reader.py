@@ -1,0 +1,220 @@
+"""Event files to snapshots, for notebooks: `read_run(logdir)`.
+
+The same rules as in TensorBoard hold: a session that resumes at a step replaces what an earlier one
+logged from that step on, and of a step that was logged twice the later one counts. Records that
+cannot be used are skipped, and `Run.warnings` tells which.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tensorboard.backend.event_processing import event_file_loader
+from tensorboard.compat.proto import event_pb2
+
+from conceptmon_tb.metadata import (
+    IMAGES_TAG,
+    SPACE_TAG,
+    NewerSchemaError,
+    Payload,
+    PayloadError,
+    parse_layer_tag,
+    unpack_payload,
+)
+from conceptmon_tb.payloads import check_payload, unpack_snapshot, unpack_space
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one run logged.
+
+    Attributes:
+        steps: All steps with a snapshot, sorted.
+        snapshots: Snapshots by layer, then by step.
+        space: The space of the latest snapshot; earlier ones are in `snapshots[...].space`.
+        images: All thumbnails that were logged, None without any.
+        warnings: What could not be used, one sentence each.
+    """
+
+    steps: tuple[int, ...]
+    snapshots: dict[str, dict[int, ConceptSnapshot]]
+    space: ConceptSpace
+    images: ProbeImages | None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def read_run(logdir: str | Path) -> Run:
+    """Read the snapshots of one run from its event files.
+
+    Args:
+        logdir: The run's own directory (not one above it).
+
+    Returns:
+        All that can be used, and warnings about the rest.
+
+    Raises:
+        FileNotFoundError: There is no such directory, or it holds no concept data; the message names
+            runs found below it.
+        NotADirectoryError: `logdir` is a file.
+        NewerSchemaError: Everything was written by a later version.
+
+    Example:
+        >>> run = read_run("runs/resnet18")  # doctest: +SKIP
+        >>> run.snapshots["layer4"][39].words[:3]  # doctest: +SKIP
+    """
+    folder = Path(logdir)
+    if not folder.exists():
+        raise FileNotFoundError(f"logdir {str(logdir)!r} does not exist; pass the directory given to ConceptWriter")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"logdir {str(logdir)!r} is a file; pass the directory that holds it")
+    collected = _Collected()
+    for path in _event_files(folder):
+        collected.read_file(path)
+    return collected.assemble(folder)
+
+
+class _Collected:
+    """Payloads by tag and step, kept as TensorBoard keeps them."""
+
+    def __init__(self) -> None:
+        self._payloads: dict[str, dict[int, Payload]] = defaultdict(dict)
+        self._bad: dict[tuple[str, int], str] = {}
+        self._newer: NewerSchemaError | None = None
+        self._warnings: list[str] = []
+
+    def read_file(self, path: Path) -> None:
+        """Take in one event file up to its first unreadable record."""
+        try:
+            for event in event_file_loader.EventFileLoader(str(path)).Load():
+                self._take_event(event)
+        except Exception as error:  # noqa: BLE001  # TensorBoard's loader has no public error type
+            self._warnings.append(f"{path.name}: stopped reading at a damaged record ({error})")
+
+    def assemble(self, folder: Path) -> Run:
+        """Make snapshots of what was collected."""
+        spaces = self._spaces()
+        snapshots: dict[str, dict[int, ConceptSnapshot]] = {}
+        for layer, step, parts in self._complete():
+            metrics = parts["metrics"]
+            space = spaces.get(metrics.attrs["space"])
+            if space is None:
+                self._warnings.append(f"layer {layer!r}, step {step}: its concept space is not in the log")
+                continue
+            try:
+                snapshot = unpack_snapshot(layer, parts["neurons"], metrics, parts.get("embedding"), space)
+            except PayloadError as error:
+                self._warnings.append(f"layer {layer!r}, step {step}: {error}")
+                continue
+            snapshots.setdefault(layer, {})[step] = snapshot
+        self._warnings += [f"{tag}, step {step}: {reason}" for (tag, step), reason in sorted(self._bad.items())]
+        steps = tuple(sorted({step for by_step in snapshots.values() for step in by_step}))
+        if not steps:
+            raise self._newer or FileNotFoundError(_nothing_found(folder, self._warnings))
+        latest = next(by_step[steps[-1]] for by_step in snapshots.values() if steps[-1] in by_step)
+        return Run(steps, snapshots, latest.space, self._images(), tuple(self._warnings))
+
+    def _take_event(self, event: Any) -> None:
+        if event.HasField("session_log") and event.session_log.status == event_pb2.SessionLog.START:
+            self._purge(event.step)
+        for value in event.summary.value if event.HasField("summary") else ():
+            tag = value.tag
+            layer = parse_layer_tag(tag)
+            kind = {SPACE_TAG: "space", IMAGES_TAG: "images"}.get(tag) or (layer[1] if layer else None)
+            if kind is not None and value.HasField("tensor"):
+                self._take_payload(tag, kind, event.step, value.tensor)
+
+    def _take_payload(self, tag: str, kind: str, step: int, tensor: Any) -> None:
+        try:
+            payload = unpack_payload(tensor.string_val[0] if tensor.string_val else tensor.tensor_content)
+            check_payload(payload, kind, step)
+        except PayloadError as error:
+            self._bad[tag, step] = str(error)
+            self._payloads[tag].pop(step, None)
+            if isinstance(error, NewerSchemaError):
+                self._newer = error
+            return
+        self._bad.pop((tag, step), None)
+        self._payloads[tag][step] = payload
+
+    def _purge(self, first_step: int) -> None:
+        """Forget what was logged from a step on: a session starts there again."""
+        for by_step in self._payloads.values():
+            for step in [s for s in by_step if s >= first_step]:
+                del by_step[step]
+        for key in [k for k in self._bad if k[1] >= first_step]:
+            del self._bad[key]
+
+    def _spaces(self) -> dict[str, ConceptSpace]:
+        spaces: dict[str, ConceptSpace] = {}
+        for step, payload in sorted(self._payloads[SPACE_TAG].items()):
+            try:
+                space = unpack_space(payload)
+            except PayloadError as error:
+                self._bad[SPACE_TAG, step] = str(error)
+                continue
+            # Snapshots of one space share one object, wherever it was written again.
+            spaces.setdefault(space.fingerprint, space)
+        return spaces
+
+    def _complete(self) -> Iterator[tuple[str, int, dict[str, Payload]]]:
+        layers: dict[str, dict[str, dict[int, Payload]]] = defaultdict(dict)
+        for tag, by_step in self._payloads.items():
+            parsed = parse_layer_tag(tag)
+            if parsed is not None:
+                layers[parsed[0]][parsed[1]] = by_step
+        for layer, kinds in layers.items():
+            for step in sorted(set(kinds.get("neurons", {})) & set(kinds.get("metrics", {}))):
+                yield layer, step, {kind: by_step[step] for kind, by_step in kinds.items() if step in by_step}
+                if step not in kinds.get("embedding", {}):
+                    self._warnings.append(f"layer {layer!r}, step {step}: no embeddings; they read as zeros")
+
+    def _images(self) -> ProbeImages | None:
+        ids, thumbnails = [], []
+        for step, payload in sorted(self._payloads[IMAGES_TAG].items()):
+            try:
+                tiles = _cut_atlas(payload)
+            except (OSError, ValueError) as error:
+                self._warnings.append(f"images of step {step}: {error}")
+                continue
+            if thumbnails and tiles.shape[1:] != thumbnails[0].shape[1:]:
+                self._warnings.append(f"images of step {step}: another size than the first ones; left out")
+                continue
+            ids.append(payload.arrays["ids"].astype(np.int32))
+            thumbnails.append(tiles)
+        if not ids:
+            return None
+        all_ids, first = np.unique(np.concatenate(ids), return_index=True)
+        return ProbeImages(ids=all_ids, thumbnails=np.concatenate(thumbnails)[first])
+
+
+def _cut_atlas(payload: Payload) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    tile, columns = int(payload.attrs["tile"]), int(payload.attrs["columns"])
+    count = len(payload.arrays["ids"])
+    atlas = np.asarray(Image.open(io.BytesIO(payload.arrays["jpeg"].tobytes())).convert("RGB"))
+    rows = atlas.shape[0] // tile
+    if atlas.shape[1] != columns * tile or rows * columns < count:
+        raise ValueError(f"an atlas of {atlas.shape[1]} x {atlas.shape[0]} pixels for {count} tiles of {tile}")
+    grid = atlas[: rows * tile].reshape(rows, tile, columns, tile, 3).transpose(0, 2, 1, 3, 4)
+    return grid.reshape(rows * columns, tile, tile, 3)[:count].copy()
+
+
+def _event_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if "tfevents" in path.name and path.is_file())
+
+
+def _nothing_found(folder: Path, warnings: list[str]) -> str:
+    if warnings:
+        return f"no usable concept data in {str(folder)!r}: {'; '.join(warnings[:5])}"
+    below = sorted({str(path.parent.relative_to(folder)) for path in folder.rglob("*tfevents*")} - {"."})
+    if below and not _event_files(folder):
+        listed = ", ".join(below[:8]) + (", ..." if len(below) > 8 else "")
+        return f"no event files in {str(folder)!r} itself; it holds the runs {listed}: pass one of those directories"
+    return f"no concept data in {str(folder)!r}: log some with ConceptWriter(...).add_concepts(model, global_step=...)"
