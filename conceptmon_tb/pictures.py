@@ -74,8 +74,8 @@ def _to_array(raw: npt.NDArray[Any] | Tensor, image: int) -> npt.NDArray[np.uint
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ValueError(
-            f"image {image} of the probe set has shape {tuple(raw.shape)}; "
-            f"expected (channels, height, width) for a tensor or (height, width[, channels]) for an array, with 1, 3 or 4 channels"
+            f"image {image} of the probe set has shape {tuple(raw.shape)}; expected (channels, height, "
+            f"width) for a tensor or (height, width[, channels]) for an array, with 1, 3 or 4 channels"
         )
     if np.issubdtype(array.dtype, np.floating):
         low, high = float(array.min(initial=0)), float(array.max(initial=0))
