@@ -1,0 +1,136 @@
+// @ts-check
+/** The three kinds of chart; each is a function from the store, the axis and a size to a template. */
+import { area, curveMonotoneX, html, nothing, scaleLinear, stack, svg } from '../lib.js';
+import { formatCount, formatNumber, formatShare } from '../model/format.js';
+import { alignPoints, defaultGroups, groupTags, thin, valueAt } from '../model/scalars.js';
+import { MARGIN, endLabels, grid, linePath } from './frame.js';
+
+/** @typedef {import('../store.js').Store} Store */
+/** @typedef {import('./frame.js').Point} Point */
+/** @typedef {{points: Point[], name: string, className: string, swatch: string, label?: boolean}} Series */
+
+/** @param {{title: any, label: string, width: number, height: number, body: any}} options */
+const chart = ({ title, label, width, height, body }) => html`<figure class="chart" style="height:${height}px">
+  <figcaption class="chart-title">${title}</figcaption>
+  <svg width=${width} height=${height} role="img" aria-label=${label}>${body}</svg></figure>`;
+
+/** @param {Series[]} series @param {any} x @param {number} width @param {number} height @param {number} now @param {boolean} [fromZero] */
+function lines(series, x, width, height, now, fromZero = false) {
+  const values = series.flatMap(({ points }) => points.map(({ y }) => y));
+  if (!values.length) return { body: svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>Nothing logged yet</text>`, read: '' };
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const pad = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.1 || 1;
+  const y = scaleLinear([fromZero && low >= 0 && low < high * 0.6 ? 0 : low - pad, high + pad], [height - MARGIN.bottom, MARGIN.top]);
+  const shown = series.filter(({ points }) => points.length);
+  const labelled = shown.filter(({ label }) => label !== false);
+  const labels = labelled.map(({ points, name, className, swatch }) => ({
+    y: y(points[points.length - 1].y), text: name, value: formatNumber(valueAt(points, now)), className, swatch,
+  }));
+  return {
+    body: svg`${grid({ y, ticks: y.ticks(3), width })}
+      ${shown.map(({ points, className }) => svg`<path class="line ${className}" d=${linePath(x, y, thin(points, 800))}/>`)}
+      ${labelled.map(({ points, className }) => svg`<circle class="line-dot ${className}" cx=${x(Math.max(points[0].x, Math.min(points[points.length - 1].x, now)))} cy=${y(valueAt(points, now) ?? 0)} r="3"/>`)}
+      ${endLabels(labels, width, height)}`,
+    read: labels.map(({ text, value }) => `${text} ${value}`).join(', '),
+  };
+}
+
+/** @param {Store} store */
+const chosenGroups = (store) => {
+  const groups = groupTags(store.data.value.tags);
+  const keys = store.scalarChoice.value ?? defaultGroups(groups);
+  return { groups, chosen: keys.flatMap((key) => groups.filter((group) => group.key === key)) };
+};
+
+/** @param {Store} store @param {any} x @param {number} width @param {number} height @param {number} place which of the scalar charts */
+export function scalarChart(store, x, width, height, place) {
+  const { groups, chosen } = chosenGroups(store);
+  const group = chosen[place];
+  const times = store.runIndex.value?.layers[store.layerName.value]?.wall_times ?? [];
+  /** @type {Series[]} */
+  const series = [];
+  let byTime = false;
+  for (const { tag, split } of group?.members ?? []) {
+    const secondary = group.members.length > 1 && split === 'train';
+    const name = split || (group.members.length > 1 ? tag : 'value');
+    const aligned = alignPoints(store.data.value.scalars[tag] ?? [], store.steps.value, times);
+    byTime ||= aligned.byTime;
+    const other = store.comparedData.value;
+    const otherLayer = store.comparedLayer.value;
+    if (other && otherLayer && !secondary) {
+      const otherTimes = store.index.value?.runs[store.compared.value]?.layers[store.layerName.value]?.wall_times ?? [];
+      series.push({ points: alignPoints(other.scalars[tag] ?? [], otherLayer.steps, otherTimes).points, name: '', className: 'other', swatch: '', label: false });
+    }
+    series.push({ points: aligned.points, name, className: secondary ? 'soft' : '', swatch: secondary ? 'mark-soft' : 'mark-main' });
+  }
+  const pick = (/** @type {Event} */ event) => {
+    const keys = chosen.map(({ key }) => key);
+    keys[place] = /** @type {HTMLSelectElement} */ (event.target).value;
+    store.scalarChoice.value = [...new Set(keys)];
+  };
+  const { body, read } = lines(series, x, width, height, store.stepNow.value);
+  const title = group
+    ? html`<label class="chart-choice"><span class="visually-hidden">Scalar of chart ${place + 1}</span><select @change=${pick}>
+        ${groups.map(({ key, label }) => html`<option value=${key} ?selected=${key === group.key}>${label}</option>`)}</select></label>
+      ${byTime ? html`<span class="chart-note">aligned by time</span>` : nothing}`
+    : html`Loss <span class="chart-note">no scalars in this run</span>`;
+  return chart({ title, label: `${group?.label ?? 'Scalars'} over steps. ${read}`, width, height, body });
+}
+/** How many scalar charts the reader's choice asks for. @param {Store} store */
+scalarChart.count = (store) => chosenGroups(store).chosen.length;
+
+/** @param {import('../api.js').Metrics[]} metrics @param {'d_anchor' | 'd_anchor_gated'} field */
+const metricPoints = (metrics, field) => metrics.flatMap((entry) => (entry[field] === null || entry[field] === undefined ? [] : [{ x: entry.step, y: /** @type {number} */ (entry[field]) }]));
+
+/** @param {Store} store @param {any} x @param {number} width @param {number} height */
+export function anchorChart(store, x, width, height) {
+  const metrics = store.metrics.value;
+  const other = store.comparedData.value?.timeline[store.layerName.value] ?? [];
+  /** @type {Series[]} */
+  const series = [
+    { points: metricPoints(other, 'd_anchor'), name: '', className: 'other', swatch: '', label: false },
+    { points: metricPoints(metrics, 'd_anchor_gated'), name: 'gated', className: 'soft', swatch: 'mark-soft' },
+    { points: metricPoints(metrics, 'd_anchor'), name: 'all', className: '', swatch: 'mark-main' },
+  ];
+  const { body, read } = lines(series, x, width, height, store.stepNow.value);
+  const title = html`<span title="Mean distance of every concept to its nearest neuron (Eq. 2.2): low is diverse. “gated” counts interpretable neurons only, because noise lowers the other.">Anchor distance</span>
+    <span class="chart-note">lower is more diverse</span>`;
+  return chart({ title, label: `Anchor distance over steps. ${read}`, width, height, body });
+}
+
+/** @param {Store} store @param {any} x @param {number} width @param {number} height */
+export function interpretableChart(store, x, width, height) {
+  const metrics = store.metrics.value;
+  const space = store.space.value;
+  const now = store.metricsNow.value;
+  const hidden = store.hidden.value;
+  const categories = (space?.categories ?? []).filter(({ name }) => metrics.some((entry) => entry.category_counts?.[name]));
+  const total = Math.max(0, ...metrics.map(({ interpretable }) => interpretable));
+  const neurons = store.layer.value?.neurons ?? 0;
+  const first = metrics[0];
+  const baseline = first && first.step <= 0 && metrics.length > 1 ? first.interpretable : null;
+  const ceiling = total > 0.6 * neurons ? neurons : Math.max(4, total * 1.12);
+  const y = scaleLinear([0, ceiling], [height - MARGIN.bottom, MARGIN.top + 2]);
+  const bands = stack().keys(categories.map(({ name }) => name)).value((/** @type {any} */ entry, key) => entry.category_counts?.[key] ?? 0)(/** @type {any} */ (metrics));
+  const shape = area((/** @type {any} */ d) => x(d.data.step), (d) => y(d[0]), (d) => y(d[1])).curve(curveMonotoneX);
+  const last = metrics.length - 1;
+  const labels = bands.map((band, i) => ({
+    y: (y(band[last][0]) + y(band[last][1])) / 2, text: categories[i].label, value: formatCount(now?.category_counts?.[categories[i].name] ?? 0),
+    className: `ink-slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}`,
+  }));
+  const threshold = now?.threshold === null || now?.threshold === undefined ? '' : `threshold ${formatNumber(now.threshold)}${now.threshold_level ? ` (${formatShare(now.threshold_level)} by chance)` : ''}`;
+  const title = html`Interpretable neurons <span class="chart-note"><b>${now ? formatCount(now.interpretable) : '–'}</b> of ${formatCount(neurons)}</span>
+    <span class="chart-note chart-right" title="Best similarity above which a neuron counts as interpretable">${threshold}</span>`;
+  const body = metrics.length && categories.length ? svg`${grid({ y, ticks: y.ticks(4).filter(Number.isInteger), width })}
+    ${ceiling === neurons ? svg`<line class="total" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(neurons)} y2=${y(neurons)}/>` : nothing}
+    ${metrics.length > 1
+      ? bands.map((band, i) => svg`<path class="band slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}" d=${shape(/** @type {any} */ (band)) ?? ''}/>`)
+      : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${x(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
+    ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}/>
+      <text class="baseline-name" x=${width - MARGIN.right - 4} y=${y(baseline) - 5} text-anchor="end">before training: ${formatCount(baseline)}</text>`}
+    ${endLabels(labels, width, height)}`
+    : svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;
+  const read = labels.map(({ text, value }) => `${text} ${value}`).join(', ');
+  return chart({ title, label: `Interpretable neurons by category over steps. ${read}`, width, height, body });
+}

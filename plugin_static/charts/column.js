@@ -1,0 +1,92 @@
+// @ts-check
+/** The column of charts on one axis of steps, with one cursor through all of them. */
+import { computed, effect, html, render, scaleLinear, signal, svg, untracked } from '../lib.js';
+import { formatCount } from '../model/format.js';
+import { indexOfStep, labelledIndices, nearestIndex } from '../model/steps.js';
+import { MARGIN } from './frame.js';
+import { anchorChart, interpretableChart, scalarChart } from './charts.js';
+
+const AXIS = 18;
+const GAP = 8;
+
+/**
+ * @param {HTMLElement} host @param {import('../store.js').Store} store @param {import('../player.js').Player} player
+ * @returns {{x: () => (step: number) => number}} the axis, for what lies below in the same column
+ */
+export function mountCharts(host, store, player) {
+  const size = signal({ width: 0, height: 0 });
+  new ResizeObserver(() => {
+    const column = /** @type {HTMLElement} */ (host.parentElement);
+    if (host.clientWidth && column.clientHeight) size.value = { width: host.clientWidth, height: column.clientHeight };
+  }).observe(/** @type {HTMLElement} */ (host.parentElement));
+  const domain = computed(() => {
+    const all = [...store.steps.value, ...(store.comparedLayer.value?.steps ?? [])];
+    return all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+  });
+  const x = computed(() => {
+    const [low, high] = domain.value;
+    return scaleLinear([low, high > low ? high : low + 1], [MARGIN.left, size.value.width - MARGIN.right]);
+  });
+
+  const stack = document.createElement('div');
+  stack.className = 'chart-stack';
+  const cursor = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  cursor.setAttribute('class', 'cursor');
+  cursor.setAttribute('aria-hidden', 'true');
+  host.replaceChildren(stack, cursor);
+
+  /** Heights follow the room: two scalar charts where the column is tall. */
+  const plan = computed(() => {
+    const room = size.value.height;
+    const budget = Math.max(300, Math.min(560, room * 0.66)) - AXIS;
+    const scalars = scalarChart.count(store) > 1 && budget > 420 ? 2 : 1;
+    const unit = (budget - GAP * (scalars + 1)) / (scalars + 1 + 1.75);
+    return { scalars, small: Math.round(unit), large: Math.round(unit * 1.75) };
+  });
+
+  effect(() => {
+    const { width } = size.value;
+    if (!width) return;
+    const { scalars, small, large } = plan.value;
+    const axis = x.value;
+    const charts = [
+      ...Array.from({ length: scalars }, (_, i) => scalarChart(store, axis, width, small, i)),
+      anchorChart(store, axis, width, small),
+      interpretableChart(store, axis, width, large),
+    ];
+    const marks = labelledIndices(store.steps.value, 6).map((i) => store.steps.value[i]);
+    render(html`${charts}<svg class="axis" width=${width} height=${AXIS} aria-hidden="true">${marks.map((step, i) => svg`
+      <text class="tick" x=${axis(step)} y="12" text-anchor="middle">${i === 0 ? svg`<tspan class="axis-name">step </tspan>` : ''}${formatCount(step)}</text>`)}</svg>`, stack);
+  });
+  effect(() => {
+    const { scalars, small, large } = plan.value;
+    const heights = [...Array.from({ length: scalars + 1 }, () => small), large];
+    const at = Math.round(x.value(store.stepNow.value || 0)) + 0.5;
+    const ghost = ghostStep.value === null ? null : x.value(ghostStep.value);
+    let top = 0;
+    const spans = heights.map((height) => { const span = [top + MARGIN.top, top + height - MARGIN.bottom]; top += height + GAP; return span; });
+    render(store.steps.value.length ? svg`
+      ${ghost === null ? '' : spans.map(([a, b]) => svg`<line class="ghost-line" x1=${ghost} x2=${ghost} y1=${a} y2=${b}/>`)}
+      ${spans.map(([a, b]) => svg`<line class="now-under" x1=${at} x2=${at} y1=${a} y2=${b}/><line class="now" x1=${at} x2=${at} y1=${a} y2=${b}/>`)}` : svg``, /** @type {any} */ (cursor));
+  });
+
+  const stepUnder = (/** @type {PointerEvent} */ event) => untracked(() => x.value.invert(event.clientX - host.getBoundingClientRect().left));
+  let dragging = false;
+  host.addEventListener('pointerdown', (event) => {
+    if (/** @type {Element} */ (event.target).closest('select, button, .chart-title')) return;
+    dragging = true;
+    host.setPointerCapture(event.pointerId);
+    player.jump(nearestIndex(store.steps.peek(), stepUnder(event)));
+  });
+  host.addEventListener('pointermove', (event) => {
+    const step = stepUnder(event);
+    const steps = store.steps.peek();
+    if (dragging) player.scrub(indexOfStep(steps, step));
+    ghostStep.value = steps.length ? steps[nearestIndex(steps, step)] : null;
+  });
+  host.addEventListener('pointerup', () => { if (dragging) { dragging = false; player.jump(Math.round(store.cursor.peek())); } });
+  host.addEventListener('pointerleave', () => { ghostStep.value = null; });
+  return { x: () => x.value };
+}
+
+const ghostStep = signal(/** @type {number | null} */ (null));

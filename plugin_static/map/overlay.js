@@ -1,0 +1,90 @@
+// @ts-check
+/** What is written on the map: anchors as green stars with names, and the concept words when zoomed in. */
+import { nothing, render, svg } from '../lib.js';
+import { placeLabels, starPath } from '../model/geometry.js';
+import { labelOf } from '../model/layer.js';
+
+/**
+ * @typedef {object} OverlayState
+ * @property {import('../model/space.js').Space | null} space
+ * @property {import('../model/layer.js').Layer | null} layer
+ * @property {number} epoch
+ * @property {{width: number, height: number}} size
+ * @property {import('../model/geometry.js').Transform} transform
+ * @property {number} zoom
+ * @property {boolean} showLabels
+ * @property {string | null} concept the word that is brought out
+ * @property {string} run
+ */
+
+const STAR = starPath(8.5);
+const WORDS_FROM_ZOOM = 1.3;
+const MAX_WORDS = 70;
+const ANCHOR_FONT = '600 12.5px "Inter Variable", system-ui, sans-serif';
+const WORD_FONT = '500 11px "Inter Variable", system-ui, sans-serif';
+
+const ruler = /** @type {CanvasRenderingContext2D} */ (document.createElement('canvas').getContext('2d'));
+/** @type {Map<string, number>} */
+const widths = new Map();
+/** @param {string} text @param {string} font */
+function widthOf(text, font) {
+  const key = font + text;
+  let width = widths.get(key);
+  if (width === undefined) {
+    ruler.font = font;
+    width = ruler.measureText(text).width;
+    widths.set(key, width);
+  }
+  return width;
+}
+
+/** @param {SVGSVGElement} element @param {OverlayState} state */
+export function renderOverlay(element, state) {
+  const { space, size, transform, showLabels } = state;
+  if (!space || !size.width) return render(nothing, /** @type {any} */ (element));
+  const toPixel = (/** @type {Float32Array} */ position, /** @type {number} */ i) => ({
+    x: transform.x + transform.scale * position[2 * i],
+    y: transform.y - transform.scale * position[2 * i + 1],
+  });
+  const anchors = space.anchors.map((name, i) => ({ name, ...toPixel(space.anchorPosition, i) }));
+  const stars = anchors.map(({ x, y }) => ({ left: x - 9, right: x + 9, top: y - 9, bottom: y + 9 }));
+  const names = showLabels
+    ? placeLabels(anchors.map(({ name, x, y }) => ({ x, y, width: widthOf(name, ANCHOR_FONT) })), size, { taken: stars })
+    : [];
+  const taken = [...stars];
+  anchors.forEach(({ name }, i) => {
+    const place = names[i];
+    if (place) taken.push({ left: place.x - 2, right: place.x + widthOf(name, ANCHOR_FONT) + 2, top: place.y - 12, bottom: place.y + 4 });
+  });
+  const words = showLabels ? chooseWords(state, toPixel, taken) : [];
+  element.setAttribute('aria-label', `Concept map of ${state.run}: anchors ${space.anchors.join(', ') || 'none'}`);
+  render(svg`
+    <g class="words">${words.map(({ word, x, y, bright }) => svg`<text class=${bright ? 'bright' : ''} x=${x} y=${y}>${word}</text>`)}</g>
+    <g class="stars">${anchors.map(({ x, y }) => svg`<path d=${STAR} transform="translate(${x.toFixed(1)},${y.toFixed(1)})"/>`)}</g>
+    <g class="names">${anchors.map(({ name }, i) => {
+      const place = names[i];
+      return place ? svg`<text x=${place.x.toFixed(1)} y=${place.y.toFixed(1)}>${name}</text>` : nothing;
+    })}</g>`, /** @type {any} */ (element));
+}
+
+/**
+ * Words in view that find room, those that neurons detect now first.
+ * @param {OverlayState} state @param {(position: Float32Array, i: number) => {x: number, y: number}} toPixel
+ * @param {import('../model/geometry.js').Rect[]} taken
+ */
+function chooseWords({ space, layer, epoch, size, zoom, concept }, toPixel, taken) {
+  if (!space) return [];
+  const counts = new Uint32Array(space.words.length);
+  if (layer) for (let neuron = 0; neuron < layer.neurons; neuron++) {
+    const id = labelOf(layer, Math.min(epoch, layer.steps.length - 1), neuron);
+    if (id >= 0) counts[id]++;
+  }
+  const anchors = new Set(space.anchors);
+  const found = space.words
+    .map((word, i) => ({ word, count: counts[i], bright: word === concept, ...toPixel(space.position, i) }))
+    .filter(({ word, x, y, bright }) => (bright || (zoom >= WORDS_FROM_ZOOM && !anchors.has(word))) && x > 0 && y > 0 && x < size.width && y < size.height)
+    .sort((a, b) => Number(b.bright) - Number(a.bright) || b.count - a.count)
+    .slice(0, 250);
+  const places = placeLabels(found.map(({ word, x, y }) => ({ x, y, width: widthOf(word, WORD_FONT) })), size, { taken, centred: true, height: 12 });
+  return found.flatMap((entry, i) => (places[i] ? [{ ...entry, ...places[i] }] : [])).slice(0, MAX_WORDS);
+}

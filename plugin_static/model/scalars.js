@@ -1,0 +1,100 @@
+// @ts-check
+/** Which of a run's scalars belong beside the map, and how they meet its steps. */
+import { indexOfStep, stepAt } from './steps.js';
+
+/** @typedef {import('../api.js').ScalarPoint} ScalarPoint */
+/** @typedef {{tag: string, split: string}} Member split: "train", "val" ..., '' for none */
+/** @typedef {{key: string, label: string, members: Member[]}} TagGroup one quantity, measured on several splits */
+
+const SPLIT = /(^|[/_\-. ])(train(?:ing)?|valid(?:ation)?|val|test|eval)(?=$|[/_\-. ])/i;
+const OWN = /^concepts\//;
+
+/**
+ * Tags of one quantity together ("loss/train" and "loss/val"), loss first, then accuracy, then by name.
+ * @param {string[]} tags @returns {TagGroup[]}
+ */
+export function groupTags(tags) {
+  /** @type {Map<string, TagGroup>} */
+  const groups = new Map();
+  for (const tag of [...tags].sort()) {
+    if (OWN.test(tag)) continue;
+    const split = SPLIT.exec(tag)?.[2] ?? '';
+    const label = (split ? tag.replace(SPLIT, '$1') : tag).replace(/^[/_\-. ]+|[/_\-. ]+$/g, '').replace(/[/_\-. ]{2,}/g, '/') || tag;
+    const key = label.toLowerCase();
+    const group = groups.get(key) ?? { key, label, members: [] };
+    group.members.push({ tag, split: shortSplit(split) });
+    groups.set(key, group);
+  }
+  return [...groups.values()].sort((a, b) => rank(a.key) - rank(b.key) || a.key.localeCompare(b.key));
+}
+
+/** @param {string} split */
+function shortSplit(split) {
+  const lower = split.toLowerCase();
+  return lower.startsWith('train') ? 'train' : lower.startsWith('val') ? 'val' : lower;
+}
+
+/** @param {string} key */
+function rank(key) {
+  if (/(^|[/_\-. ])loss$/.test(key)) return 0;
+  if (/loss/.test(key)) return 1;
+  if (/acc|top[-_]?1/.test(key)) return 2;
+  return 3;
+}
+
+/** The groups to draw when nobody chose: loss, and accuracy where there is one. @param {TagGroup[]} groups @returns {string[]} keys */
+export function defaultGroups(groups) {
+  const loss = groups.find(({ key }) => rank(key) <= 1);
+  const accuracy = groups.find(({ key }) => rank(key) === 2);
+  const chosen = [loss, accuracy].filter((group) => group !== undefined);
+  return (chosen.length ? chosen : groups.slice(0, 1)).map(({ key }) => key);
+}
+
+/**
+ * Scalars logged per batch beside concepts logged per epoch have another step. Where the two do not fit,
+ * meet by the clock: a point's place is where its wall time falls between the concepts' wall times.
+ * @param {ScalarPoint[]} points @param {number[]} steps @param {number[]} wallTimes of the concepts
+ * @returns {{points: {x: number, y: number}[], byTime: boolean}} x on the concepts' step axis
+ */
+export function alignPoints(points, steps, wallTimes) {
+  const known = points.filter((point) => point[2] !== null && Number.isFinite(point[2]));
+  if (known.length === 0 || steps.length === 0) return { points: [], byTime: false };
+  const lastScalar = known[known.length - 1][0];
+  const lastConcept = steps[steps.length - 1];
+  const span = Math.max(1, lastConcept - steps[0]);
+  const byTime = steps.length > 1 && Math.abs(lastScalar - lastConcept) > 0.5 * span + 1;
+  const aligned = known.map(([step, time, value]) => ({
+    x: byTime ? stepAt(steps, indexOfStep(wallTimes, time)) : step,
+    y: /** @type {number} */ (value),
+  }));
+  return { points: aligned, byTime };
+}
+
+/** Value at a step: of the last point not after it, else of the first. @param {{x: number, y: number}[]} points @param {number} x */
+export function valueAt(points, x) {
+  if (points.length === 0) return null;
+  let found = points[0].y;
+  for (const point of points) {
+    if (point.x > x + 1e-9) break;
+    found = point.y;
+  }
+  return found;
+}
+
+/** At most `limit` points, keeping the extremes of every bucket so that no spike is lost. @param {{x: number, y: number}[]} points @param {number} limit */
+export function thin(points, limit) {
+  if (points.length <= limit) return points;
+  const size = Math.ceil((2 * points.length) / limit);
+  const kept = [];
+  for (let start = 0; start < points.length; start += size) {
+    const bucket = points.slice(start, start + size);
+    let low = bucket[0];
+    let high = bucket[0];
+    for (const point of bucket) {
+      if (point.y < low.y) low = point;
+      if (point.y > high.y) high = point;
+    }
+    kept.push(...(low.x <= high.x ? [low, high] : [high, low]));
+  }
+  return kept;
+}
