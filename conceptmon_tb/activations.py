@@ -200,9 +200,7 @@ def _first_tensor(output: Any, layer: str) -> Tensor:
     if isinstance(output, (tuple, list)) and output:
         return _first_tensor(output[0], layer)
     if not isinstance(output, Tensor):
-        raise ValueError(
-            f"layers: {layer!r} gives {type(output).__name__}, not a tensor; choose another layer"
-        )
+        raise TypeError(f"layers: {layer!r} gives {type(output).__name__}, not a tensor; choose another one")
     return output
 
 
