@@ -82,7 +82,10 @@ def encode_embedding(embedding: FloatArray, base: FloatArray) -> tuple[str, dict
 
     scale = np.abs(rows).max(axis=1, initial=0)
     half = np.divide(rows, scale[:, None], out=np.zeros_like(rows), where=scale[:, None] > 0)
-    return "half", {"scale": np.where(present, scale, np.nan).astype(np.float32), "rows": half.astype(np.float16)}
+    return "half", {
+        "scale": np.where(present, scale, np.nan).astype(np.float32),
+        "rows": half.astype(np.float16),
+    }
 
 
 def decode_embedding(codec: str, arrays: Mapping[str, npt.NDArray[Any]], base: FloatArray) -> FloatArray:

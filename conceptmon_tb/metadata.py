@@ -143,7 +143,8 @@ def pack_payload(
     for name, array in (arrays or {}).items():
         dtype = array.dtype.newbyteorder("<").str
         if dtype not in DTYPES:
-            raise TypeError(f"array {name!r} has dtype {array.dtype}; convert it to one of {', '.join(DTYPES)}")
+            known = ", ".join(DTYPES)
+            raise TypeError(f"array {name!r} has dtype {array.dtype}; convert it to one of {known}")
         described.append({"name": name, "dtype": dtype, "shape": list(array.shape), "offset": offset})
         data = np.ascontiguousarray(array, dtype=dtype).tobytes()
         padding = -len(data) % ALIGNMENT

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from conceptmon_tb.embedding_codec import base_embedding, decode_embedding, encode_embedding, stored_text_embedding
-from conceptmon_tb.metadata import Payload, PayloadError, pack_payload
+from conceptmon_tb.embedding_codec import (
+    base_embedding,
+    decode_embedding,
+    encode_embedding,
+    stored_text_embedding,
+)
+from conceptmon_tb.metadata import Payload, pack_payload
+from conceptmon_tb.payload_checks import reading
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray, IntArray, ProbeImages
 
 FLAG_INTERPRETABLE = 1
@@ -150,7 +155,8 @@ def pack_images(images: ProbeImages, step: int) -> bytes:
     count = len(images.ids)
     if not count or len(images.thumbnails) != count:
         raise ValueError(
-            f"images has {count} ids and {len(images.thumbnails)} thumbnails; pass as many of each, at least one"
+            f"images has {count} ids and {len(images.thumbnails)} thumbnails; "
+            "pass as many of each, at least one"
         )
     tile = images.thumbnails.shape[1]
     columns = math.ceil(math.sqrt(count))
@@ -180,7 +186,7 @@ def unpack_space(payload: Payload) -> ConceptSpace:
     Raises:
         PayloadError: It is of another kind, or something is missing in it.
     """
-    with _reading(payload, "space"):
+    with reading(payload, "space"):
         attrs, arrays = payload.attrs, payload.arrays
         space = ConceptSpace(
             words=tuple(attrs["words"]),
@@ -218,7 +224,7 @@ def unpack_snapshot(
     Raises:
         PayloadError: A payload is of another kind, or something is missing in it.
     """
-    with _reading(neurons, "neurons"), _reading(metrics, "metrics"):
+    with reading(neurons, "neurons"), reading(metrics, "metrics"):
         arrays, attrs = neurons.arrays, metrics.attrs
         flags = arrays["flags"]
         return ConceptSnapshot(
@@ -268,58 +274,8 @@ def unpack_embedding(payload: Payload, space: ConceptSpace) -> FloatArray:
     Raises:
         PayloadError: It is of another kind, or something is missing in it.
     """
-    with _reading(payload, "embedding"):
+    with reading(payload, "embedding"):
         return decode_embedding(payload.attrs["codec"], payload.arrays, base_embedding(space.text_embedding))
-
-
-def check_payload(payload: Payload, kind: str, step: int) -> None:
-    """Check that a payload is what its place in the log says, so that readers can rely on its content.
-
-    Args:
-        payload: Any payload.
-        kind: The kind it should be.
-        step: The step of the event that carried it.
-
-    Raises:
-        PayloadError: It is of another kind or step, or its content does not fit together.
-    """
-    with _reading(payload, kind):
-        if payload.step != step:
-            raise PayloadError(f"a payload of step {payload.step} in an event of step {step}")
-        attrs, arrays = payload.attrs, payload.arrays
-        if kind == "neurons":
-            dimensions = {"position": 2, "concept_ids": 2, "similarity": 2, "flags": 1, "displacement": 1, "top_images": 2}
-            shapes = {name: arrays[name].shape for name in dimensions}
-            if any(len(shapes[name]) != count for name, count in dimensions.items()):
-                raise ValueError(f"shapes {shapes}")
-            if len({shape[0] for shape in shapes.values()}) != 1 or shapes["position"][1] != 2:
-                raise ValueError(f"shapes {shapes}")
-            if shapes["concept_ids"] != shapes["similarity"]:
-                raise ValueError(f"shapes {shapes}")
-        elif kind == "metrics":
-            if type(attrs["neurons"]) is not int or not isinstance(attrs["space"], str):
-                raise TypeError("neurons must be a number and space a text")
-        elif kind == "embedding":
-            rows = arrays["rows"] if attrs["codec"] == "half" else arrays["residual"]
-            if rows.ndim != 2 or arrays["scale"].shape != rows.shape[:1]:
-                raise ValueError(f"scale {arrays['scale'].shape} for rows {rows.shape}")
-        elif kind == "space":
-            _check_space(payload)
-        elif kind == "images" and (int(attrs["tile"]) < 1 or int(attrs["columns"]) < 1 or not arrays["jpeg"].size):
-            raise ValueError(f"tile {attrs['tile']}, columns {attrs['columns']}")
-
-
-def _check_space(payload: Payload) -> None:
-    attrs, arrays = payload.attrs, payload.arrays
-    for owner, names in (("words", ("text_embedding", "position")), ("anchors", ("anchor_embedding", "anchor_position"))):
-        for name in names:
-            if arrays[name].ndim != 2 or len(arrays[name]) != len(attrs[owner]):
-                raise ValueError(f"{name} has shape {arrays[name].shape} for {len(attrs[owner])} {owner}")
-    if len(attrs["categories"]) != len(attrs["words"]):
-        raise ValueError(f"{len(attrs['categories'])} categories for {len(attrs['words'])} words")
-    for name in ("encoder", "note", "projection", "fingerprint"):
-        if not isinstance(attrs[name], str):
-            raise TypeError(f"{name} must be a text")
 
 
 def widen_ids(ids: npt.NDArray[Any]) -> IntArray:
@@ -366,19 +322,3 @@ def _check_shapes(snapshot: ConceptSnapshot) -> None:
                 f"snapshot.{name} of layer {snapshot.layer!r} has shape {shape}; "
                 f"expected {dimensions} dimensions, the first of {neurons} neurons as in snapshot.valid"
             )
-
-
-class _reading:
-    """Turn what goes wrong while reading a payload's content into `PayloadError`."""
-
-    def __init__(self, payload: Payload, kind: str) -> None:
-        if payload.kind != kind:
-            raise PayloadError(f"a payload of kind {payload.kind!r} where {kind!r} was expected")
-        self._kind = kind
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (KeyError, TypeError, ValueError, IndexError)) and not isinstance(error, PayloadError):
-            raise PayloadError(f"malformed {self._kind} payload: {error!r}") from error

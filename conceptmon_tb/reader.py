@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.compat.proto import event_pb2
@@ -28,8 +29,11 @@ from conceptmon_tb.metadata import (
     parse_layer_tag,
     unpack_payload,
 )
-from conceptmon_tb.payloads import check_payload, unpack_snapshot, unpack_space
-from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
+from conceptmon_tb.payload_checks import check_payload
+from conceptmon_tb.payloads import unpack_snapshot, unpack_space
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, IntArray, ProbeImages
+
+Thumbnails = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,7 @@ def read_run(logdir: str | Path) -> Run:
     """
     folder = Path(logdir)
     if not folder.exists():
-        raise FileNotFoundError(f"logdir {str(logdir)!r} does not exist; pass the directory given to ConceptWriter")
+        raise FileNotFoundError(f"logdir {str(logdir)!r} does not exist; pass the one given to ConceptWriter")
     if not folder.is_dir():
         raise NotADirectoryError(f"logdir {str(logdir)!r} is a file; pass the directory that holds it")
     collected = _Collected()
@@ -114,7 +118,8 @@ class _Collected:
                 self._warnings.append(f"layer {layer!r}, step {step}: {error}")
                 continue
             snapshots.setdefault(layer, {})[step] = snapshot
-        self._warnings += [f"{tag}, step {step}: {reason}" for (tag, step), reason in sorted(self._bad.items())]
+        bad = sorted(self._bad.items())
+        self._warnings += [f"{tag}, step {step}: {reason}" for (tag, step), reason in bad]
         steps = tuple(sorted({step for by_step in snapshots.values() for step in by_step}))
         if not steps:
             raise self._newer or FileNotFoundError(_nothing_found(folder, self._warnings))
@@ -177,7 +182,8 @@ class _Collected:
                     self._warnings.append(f"layer {layer!r}, step {step}: no embeddings; they read as zeros")
 
     def _images(self) -> ProbeImages | None:
-        ids, thumbnails = [], []
+        ids: list[IntArray] = []
+        thumbnails: list[Thumbnails] = []
         for step, payload in sorted(self._payloads[IMAGES_TAG].items()):
             try:
                 tiles = _cut_atlas(payload)
@@ -195,15 +201,17 @@ class _Collected:
         return ProbeImages(ids=all_ids, thumbnails=np.concatenate(thumbnails)[first])
 
 
-def _cut_atlas(payload: Payload) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _cut_atlas(payload: Payload) -> Thumbnails:
     tile, columns = int(payload.attrs["tile"]), int(payload.attrs["columns"])
     count = len(payload.arrays["ids"])
     atlas = np.asarray(Image.open(io.BytesIO(payload.arrays["jpeg"].tobytes())).convert("RGB"))
     rows = atlas.shape[0] // tile
     if atlas.shape[1] != columns * tile or rows * columns < count:
-        raise ValueError(f"an atlas of {atlas.shape[1]} x {atlas.shape[0]} pixels for {count} tiles of {tile}")
+        size = f"{atlas.shape[1]} x {atlas.shape[0]}"
+        raise ValueError(f"an atlas of {size} pixels for {count} tiles of {tile}")
     grid = atlas[: rows * tile].reshape(rows, tile, columns, tile, 3).transpose(0, 2, 1, 3, 4)
-    return grid.reshape(rows * columns, tile, tile, 3)[:count].copy()
+    thumbnails: Thumbnails = grid.reshape(rows * columns, tile, tile, 3)[:count].copy()
+    return thumbnails
 
 
 def _event_files(folder: Path) -> list[Path]:
@@ -216,5 +224,6 @@ def _nothing_found(folder: Path, warnings: list[str]) -> str:
     below = sorted({str(path.parent.relative_to(folder)) for path in folder.rglob("*tfevents*")} - {"."})
     if below and not _event_files(folder):
         listed = ", ".join(below[:8]) + (", ..." if len(below) > 8 else "")
-        return f"no event files in {str(folder)!r} itself; it holds the runs {listed}: pass one of those directories"
-    return f"no concept data in {str(folder)!r}: log some with ConceptWriter(...).add_concepts(model, global_step=...)"
+        return f"no event files in {str(folder)!r} itself; it holds the runs {listed}: pass one of those"
+    mend = "log some with ConceptWriter(...).add_concepts(model, global_step=...)"
+    return f"no concept data in {str(folder)!r}: {mend}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -96,11 +97,18 @@ def make_snapshots(
 
 def make_images(space: ConceptSpace, size: int = 64) -> ProbeImages:
     """Draw four patterned thumbnails per word: colour by category, pattern by word."""
+    return _draw_images(space.categories, size)
+
+
+@lru_cache(maxsize=2)
+def _draw_images(categories: tuple[str, ...], size: int) -> ProbeImages:
     names = list(WORDS)
-    hues = np.array([[214, 69, 65], [222, 155, 53], [120, 144, 72], [58, 134, 168], [101, 84, 171], [190, 88, 140]])
+    hues = np.array(
+        [[214, 69, 65], [222, 155, 53], [120, 144, 72], [58, 134, 168], [101, 84, 171], [190, 88, 140]]
+    )
     y, x = np.mgrid[0:size, 0:size] / size
     thumbnails = []
-    for word, category in enumerate(space.categories):
+    for word, category in enumerate(categories):
         colour = hues[names.index(category)]
         for variant in range(THUMBNAILS_PER_WORD):
             rng = np.random.default_rng([word, variant])
@@ -108,8 +116,9 @@ def make_images(space: ConceptSpace, size: int = 64) -> ProbeImages:
             wave = np.sin(2 * np.pi * (fx * x + fy * y) + phase + swirl * np.hypot(x - 0.5, y - 0.5) * 6)
             shade = 0.72 + 0.28 * (wave if word % 2 else np.sign(wave))
             other = np.clip(colour + rng.integers(-40, 40, 3), 0, 255)
-            mask = (np.hypot(x - rng.uniform(0.3, 0.7), y - rng.uniform(0.3, 0.7)) < rng.uniform(0.15, 0.35))[..., None]
-            picture = np.where(mask, 255 - other, other) * shade[..., None]
+            distance = np.hypot(x - rng.uniform(0.3, 0.7), y - rng.uniform(0.3, 0.7))
+            disc = (distance < rng.uniform(0.15, 0.35))[..., None]
+            picture = np.where(disc, 255 - other, other) * shade[..., None]
             thumbnails.append(np.clip(picture, 0, 255).astype(np.uint8))
     return ProbeImages(ids=np.arange(len(thumbnails), dtype=np.int32), thumbnails=np.stack(thumbnails))
 
@@ -140,7 +149,7 @@ class SyntheticRun:
         self.step = first_step
         self.poor = poor
         self._snapshots = make_snapshots(epochs, layers, seed, poor, self.space)
-        self._images = make_images(self.space)
+        self._images = _draw_images(self.space.categories, 64)
         self._sent = np.zeros(len(self._images.ids), dtype=bool)
         self._first_step = first_step
         self._epochs = max(epochs, 1)
@@ -157,7 +166,9 @@ class SyntheticRun:
         snapshots = next(self._snapshots)
         self.add_summary(concept_summary(snapshots, self.step, self._new_images(snapshots)))
         for tag, value in self._loss().items():
-            self.add_summary(summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)]))
+            self.add_summary(
+                summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)])
+            )
         self._file.flush()
         self.step += 1
         return snapshots
@@ -170,7 +181,7 @@ class SyntheticRun:
         """Flush and close the event file."""
         self._file.close()
 
-    def __enter__(self) -> SyntheticRun:
+    def __enter__(self) -> SyntheticRun:  # noqa: PYI034  # Self is not in Python 3.10
         return self
 
     def __exit__(
@@ -193,7 +204,8 @@ class SyntheticRun:
         progress = (self.step - self._first_step) / self._epochs
         noise = self._rng.normal(size=3) * 0.02
         if self.poor:
-            return {"loss/train": 2.25 + noise[0], "loss/val": 2.3 + 2 * noise[1], "accuracy/val": 0.1 + abs(noise[2])}
+            values = (2.25 + noise[0], 2.3 + 2 * noise[1], 0.1 + abs(noise[2]))
+            return dict(zip(("loss/train", "loss/val", "accuracy/val"), map(float, values), strict=True))
         decay = float(np.exp(-4 * progress))
         return {
             "loss/train": 0.15 + 2.1 * decay + noise[0] * 0.5,
@@ -256,9 +268,7 @@ def _walk(
         yield snapshot
 
 
-def _choose(
-    rng: np.random.Generator, category_depth: np.ndarray, centre: float, neurons: int
-) -> np.ndarray:
+def _choose(rng: np.random.Generator, category_depth: np.ndarray, centre: float, neurons: int) -> np.ndarray:
     weight = np.exp(-(((category_depth - centre) / 0.25) ** 2))
     return rng.choice(len(weight), size=neurons, p=weight / weight.sum())
 
@@ -281,8 +291,9 @@ def _observe(
     similarity = similarity / np.linalg.norm(text - base, axis=1).mean()
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :TOP_CONCEPTS].astype(np.int32)
     top = np.take_along_axis(similarity, order, axis=1).astype(np.float32)
-    weight = np.exp(6 * (top - top[:, :1]))[..., None] / np.exp(6 * (top - top[:, :1])).sum(axis=1)[:, None, None]
-    near = (space.position[order] * weight).sum(axis=1)
+    weight = np.exp(6 * (top - top[:, :1]))
+    weight /= weight.sum(axis=1, keepdims=True)
+    near = (space.position[order] * weight[..., None]).sum(axis=1)
     centre = space.position.mean(axis=0)
     reach = np.clip(strength * 1.15, 0.06, 1)[:, None]
     position = (centre + reach * (near - centre)).astype(np.float32)
@@ -351,7 +362,7 @@ def main() -> None:
     arguments = parser.parse_args()
     write_run(arguments.logdir / "healthy", arguments.epochs, seed=arguments.seed)
     write_run(arguments.logdir / "poor", arguments.epochs, seed=arguments.seed, poor=True)
-    print(f"wrote {arguments.logdir}/healthy and {arguments.logdir}/poor: tensorboard --logdir {arguments.logdir}")
+    print(f"wrote two runs: tensorboard --logdir {arguments.logdir}")
 
 
 if __name__ == "__main__":

@@ -58,13 +58,17 @@ class Answers:
     def timeline(self, source: Source, run: str) -> dict[str, Any]:
         """Answer of `timeline`: the metrics of every usable step of every layer."""
         layers = {}
-        for layer, _ in self._layers(source, run):
+        for layer, _ in sorted(self._layers(source, run)):
             entry = self._entry(source, run, layer)
             usable = set(entry.steps)
             tag = layer_tag(layer, "metrics")
             found = self._store.payloads(source, run, tag, entry.metrics_signature)
             layers[layer] = [
-                {"step": record.step, "wall_time": record.wall_time, **_without(payload.attrs, "layer", "note")}
+                {
+                    "step": record.step,
+                    "wall_time": record.wall_time,
+                    **_without(payload.attrs, "layer", "note"),
+                }
                 for record, payload in found
                 if record.point in usable
             ]
@@ -78,7 +82,12 @@ class Answers:
         payloads = self._neurons(source, run, layer, entry) if wanted else {}
         steps = [step for step in wanted if step in payloads]
         found = [payloads[step].arrays for step in steps]
-        attrs = {"layer": layer, "neurons": entry.neurons, "steps": steps, "space": [spaces[step] for step in steps]}
+        attrs = {
+            "layer": layer,
+            "neurons": entry.neurons,
+            "steps": steps,
+            "space": [spaces[step] for step in steps],
+        }
         latest = steps[-1] if steps else (after if after is not None else 0)
         return pack_payload("layer", latest, attrs, _stack(found, steps, entry.neurons))
 
@@ -86,7 +95,8 @@ class Answers:
         """Answer of `neuron`: one neuron's labels over time and its neighbours at a step."""
         entry = self._entry(source, run, layer)
         if not 0 <= neuron < entry.neurons:
-            raise NotFoundError(f"neuron {neuron} of layer {layer!r}: it has neurons 0 to {entry.neurons - 1}")
+            last = entry.neurons - 1
+            raise NotFoundError(f"neuron {neuron} of layer {layer!r}: it has neurons 0 to {last}")
         fingerprint = self._fingerprint_at(entry, layer, step)
         payloads = self._neurons(source, run, layer, entry)
         names = _Names(self, source, run)
@@ -106,7 +116,12 @@ class Answers:
             **_label(arrays, neuron, (words, categories)),
             "step": step,
             "concepts": [
-                {"id": int(i), "word": _at(words, i), "category": _at(categories, i), "similarity": _finite(s)}
+                {
+                    "id": int(i),
+                    "word": _at(words, i),
+                    "category": _at(categories, i),
+                    "similarity": _finite(s),
+                }
                 for i, s in zip(ids, similarity, strict=True)
                 if i >= 0
             ],
@@ -130,7 +145,8 @@ class Answers:
         self._layers(source, run)
         tags = source.list_scalars(run)
         if tag not in tags:
-            raise NotFoundError(f"scalar {tag!r} of run {run!r}", suggestions=difflib.get_close_matches(tag, tags))
+            close = difflib.get_close_matches(tag, tags)
+            raise NotFoundError(f"scalar {tag!r} of run {run!r}", suggestions=close)
         points = source.read_scalars({run}, {tag}).get(run, {}).get(tag, [])
         return {"points": [[step, wall_time, _finite(value)] for step, wall_time, value in points]}
 
@@ -178,7 +194,13 @@ class Answers:
                 if str(name).casefold() == wanted:
                     position = [_finite(value) for value in positions[index]]
                     category = payload.attrs["categories"][index] if kind == "concept" else ""
-                    return {"word": name, "kind": kind, "index": index, "category": category, "position": position}
+                    return {
+                        "word": name,
+                        "kind": kind,
+                        "index": index,
+                        "category": category,
+                        "position": position,
+                    }
         known = sorted({str(name) for name in (*payload.attrs["words"], *payload.attrs["anchors"])})
         close = difflib.get_close_matches(wanted, known, n=5, cutoff=0.5)
         raise NotFoundError(f"{word!r} is not a word of the concept space of run {run!r}", suggestions=close)
@@ -194,7 +216,9 @@ class Answers:
         for neuron in range(entry.neurons):
             row: dict[str, Any] = {"run": run, "layer": layer, "step": step, "neuron": neuron}
             row.update(_label(arrays, neuron, (words, categories)))
-            for rank, (concept, similarity) in enumerate(zip(ids[neuron], arrays["similarity"][neuron], strict=True)):
+            for rank, (concept, similarity) in enumerate(
+                zip(ids[neuron], arrays["similarity"][neuron], strict=True)
+            ):
                 if rank:
                     row[f"word_{rank + 1}"] = _at(words, concept)
                     row[f"similarity_{rank + 1}"] = _finite(similarity) if concept >= 0 else None
@@ -212,7 +236,8 @@ class Answers:
         entry = self._index.entry(source, run, layer)
         if entry is None:
             names = [name for name, _ in self._layers(source, run)]
-            raise NotFoundError(f"layer {layer!r} of run {run!r}: its layers are {', '.join(names) or 'none'}")
+            listed = ", ".join(sorted(names)) or "none"
+            raise NotFoundError(f"layer {layer!r} of run {run!r}: its layers are {listed}")
         return entry
 
     def _fingerprint_at(self, entry: LayerEntry, layer: str, step: int) -> str:
@@ -277,12 +302,14 @@ class Answers:
             embedding = decode_embedding(payload.attrs["codec"], payload.arrays, base)
         except (PayloadError, NotFoundError, KeyError, ValueError) as error:
             return [], str(error)
+        if len(embedding) != entry.neurons:
+            return [], f"the embeddings of step {step} are of {len(embedding)} neurons"
         length = np.linalg.norm(embedding, axis=1)
-        if neuron >= len(embedding) or not length[neuron]:
+        if not length[neuron]:
             return [], None
         unit = np.divide(embedding, length[:, None], out=np.zeros_like(embedding), where=length[:, None] > 0)
         cosine = unit @ unit[neuron]
-        order = [int(i) for i in np.argsort(-cosine, kind="stable") if i != neuron and length[i] and i < entry.neurons]
+        order = [int(i) for i in np.argsort(-cosine, kind="stable") if i != neuron and length[i]]
         return [(i, round(float(cosine[i]), 6)) for i in order[:k]], None
 
 

@@ -57,7 +57,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         if not self._active:
             try:
                 self._active = Source(self._provider).has_data()
-            except Exception:  # noqa: BLE001  # must not break the page of all other plugins
+            except Exception:  # must not break the page of all other plugins
                 _logger.debug("could not ask for concept data", exc_info=True)
         return self._active
 
@@ -142,7 +142,11 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         return request.binary(self._answers.image_page(request.source, run, step), "image/jpeg")
 
     def _anchor(self, request: _Request) -> wrappers.Response:
-        run, word, fingerprint = request.text("run"), request.text("word"), request.optional_text("fingerprint")
+        run, word, fingerprint = (
+            request.text("run"),
+            request.text("word"),
+            request.optional_text("fingerprint"),
+        )
         return request.json(self._answers.anchor(request.source, run, word, fingerprint))
 
     def _export(self, request: _Request) -> wrappers.Response:
@@ -212,7 +216,11 @@ class _Request:
         return self.respond(content, mime_type)
 
     def respond(
-        self, content: str | bytes, mime_type: str, headers: list[tuple[str, str]] | None = None, etag: str = ""
+        self,
+        content: str | bytes,
+        mime_type: str,
+        headers: list[tuple[str, str]] | None = None,
+        etag: str = "",
     ) -> wrappers.Response:
         if etag and etag in self._request.if_none_match:
             return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')])

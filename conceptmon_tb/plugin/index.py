@@ -78,7 +78,7 @@ class RunIndex:
             known = self._answers.get(source.experiment)
             if known is not None and known[0] == state:
                 return known[1]
-            complete = self._refresh(source, layers, tensors)
+            complete = self._refresh(source, layers)
             answer = self._answer(source, layers, tensors, blobs)
             if complete:
                 self._answers[source.experiment] = (state, answer)
@@ -97,7 +97,7 @@ class RunIndex:
         if (run, layer) not in layers:
             return None
         with self._lock:
-            self._refresh(source, layers, listed, patient=True)
+            self._refresh(source, layers, patient=True)
             return self._entries.get((source.experiment, run, layer))
 
     def layers(self, source: Source, run: str) -> list[tuple[str, Mapping[str, Signature]]]:
@@ -108,7 +108,6 @@ class RunIndex:
         self,
         source: Source,
         layers: Mapping[tuple[str, str], Mapping[str, Signature]],
-        listed: Listing,
         patient: bool = False,
     ) -> bool:
         """Bring the entries of the given layers up to date; True when nothing is left to verify."""
@@ -149,7 +148,9 @@ class RunIndex:
             entry = LayerEntry(signature)
             for record in records:
                 payload = payloads.get(record.point)
-                attrs: Mapping[str, Any] = payload.attrs if payload is not None else {"neurons": 0, "space": ""}
+                attrs: Mapping[str, Any] = (
+                    payload.attrs if payload is not None else {"neurons": 0, "space": ""}
+                )
                 entry.metrics.append((record, attrs["neurons"], attrs["space"], str(attrs.get("note", ""))))
             scalars = counts.get(run, {}).get(layer_tag(layer, "interpretable"), [])
             entry.logged = max(len(records), len({step for step, _, _ in scalars}))
@@ -264,7 +265,8 @@ def _grouped(skipped: Iterable[tuple[int, str]]) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     for reason, steps in by_reason.items():
         if len(steps) > 3:
-            result.append({"step": steps[0], "reason": f"{len(steps)} steps from {steps[0]} to {steps[-1]}: {reason}"})
+            span = f"{len(steps)} steps from {steps[0]} to {steps[-1]}"
+            result.append({"step": steps[0], "reason": f"{span}: {reason}"})
         else:
             result += [{"step": step, "reason": reason} for step in steps]
     return result

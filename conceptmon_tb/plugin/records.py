@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conceptmon_tb.metadata import Payload, PayloadError, unpack_payload
-from conceptmon_tb.payloads import check_payload
+from conceptmon_tb.payload_checks import check_payload
 from conceptmon_tb.plugin.cache import PayloadCache
 from conceptmon_tb.plugin.source import Signature, Source, TensorPoint
 
@@ -99,7 +99,9 @@ class RecordStore:
                     return series.records
             return self._adopt(key, signature, source.read_tensors(run, tag), {})
 
-    def payloads(self, source: Source, run: str, tag: str, signature: Signature) -> list[tuple[Record, Payload]]:
+    def payloads(
+        self, source: Source, run: str, tag: str, signature: Signature
+    ) -> list[tuple[Record, Payload]]:
         """Return the good steps of a tensor series with their payloads, sorted by step."""
         key = (source.experiment, run, tag)
         found: dict[tuple[int, float], Payload] = {}
@@ -131,7 +133,9 @@ class RecordStore:
             with self._lock(key):
                 self._adopt(key, signature, read.get(run, {}).get(tag, []), {})
 
-    def blob(self, source: Source, run: str, tag: str, kind: str, step: int, wall_time: float, key: str) -> Payload:
+    def blob(
+        self, source: Source, run: str, tag: str, kind: str, step: int, wall_time: float, key: str
+    ) -> Payload:
         """Return one verified blob.
 
         Raises:

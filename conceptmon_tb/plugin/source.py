@@ -98,7 +98,7 @@ class Source:
         for limit in (_ALL, *_THINNED[:-1]):
             try:
                 return self._read_tensors({run}, {tag}, limit).get(run, {}).get(tag, [])
-            except Exception as error:  # noqa: BLE001, PERF203  # grpc's errors are of no public type
+            except Exception as error:  # noqa: PERF203  # grpc's errors are of no public type
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
         return self._read_tensors({run}, {tag}, _THINNED[-1]).get(run, {}).get(tag, [])
@@ -169,6 +169,9 @@ class Source:
             run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
         )
         return {
-            run: {tag: [TensorPoint(p.step, p.wall_time, np.asarray(p.numpy)) for p in points] for tag, points in d.items()}
+            run: {
+                tag: [TensorPoint(p.step, p.wall_time, np.asarray(p.numpy)) for p in ps]
+                for tag, ps in d.items()
+            }
             for run, d in found.items()
         }

@@ -1,0 +1,116 @@
+"""Is a payload what its place in the log says? Readers check once and then rely on its content.
+
+A checksum proves that a payload is as it was written, not that it was written well: whoever shares a
+log directory can put anything into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from conceptmon_tb.metadata import Payload, PayloadError
+
+_NEURON_ARRAYS = {
+    "position": 2,
+    "concept_ids": 2,
+    "similarity": 2,
+    "flags": 1,
+    "displacement": 1,
+    "top_images": 2,
+}
+_SPACE_ARRAYS = {
+    "words": ("text_embedding", "position"),
+    "anchors": ("anchor_embedding", "anchor_position"),
+}
+
+
+def check_payload(payload: Payload, kind: str, step: int) -> None:
+    """Check that a payload belongs where it was found and that its content fits together.
+
+    Args:
+        payload: Any payload.
+        kind: The kind it should be: "neurons", "metrics", "embedding", "space" or "images".
+        step: The step of the event that carried it.
+
+    Raises:
+        PayloadError: It is of another kind or step, or its content does not fit together.
+    """
+    with reading(payload, kind):
+        if payload.step != step:
+            raise PayloadError(f"a payload of step {payload.step} in an event of step {step}")
+        _CHECKS[kind](payload)
+
+
+@contextmanager
+def reading(payload: Payload, kind: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a payload's content is read into `PayloadError`.
+
+    Args:
+        payload: The payload being read.
+        kind: The kind it must be.
+
+    Raises:
+        PayloadError: It is of another kind, or its content is not as expected.
+    """
+    if payload.kind != kind:
+        raise PayloadError(f"a payload of kind {payload.kind!r} where {kind!r} was expected")
+    try:
+        yield
+    except PayloadError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise PayloadError(f"malformed {kind} payload: {error!r}") from error
+
+
+def _check_neurons(payload: Payload) -> None:
+    shapes = {name: payload.arrays[name].shape for name in _NEURON_ARRAYS}
+    fits = (
+        all(len(shapes[name]) == dimensions for name, dimensions in _NEURON_ARRAYS.items())
+        and len({shape[0] for shape in shapes.values()}) == 1
+        and shapes["position"][1] == 2
+        and shapes["concept_ids"] == shapes["similarity"]
+    )
+    if not fits:
+        raise ValueError(f"shapes {shapes}")
+
+
+def _check_metrics(payload: Payload) -> None:
+    if type(payload.attrs["neurons"]) is not int or not isinstance(payload.attrs["space"], str):
+        raise TypeError("neurons must be a number and space a text")
+
+
+def _check_embedding(payload: Payload) -> None:
+    rows = payload.arrays["rows" if payload.attrs["codec"] == "half" else "residual"]
+    scale = payload.arrays["scale"]
+    if rows.ndim != 2 or scale.shape != rows.shape[:1]:
+        raise ValueError(f"scale {scale.shape} for rows {rows.shape}")
+
+
+def _check_space(payload: Payload) -> None:
+    attrs = payload.attrs
+    for owner, names in _SPACE_ARRAYS.items():
+        for name in names:
+            shape = payload.arrays[name].shape
+            if len(shape) != 2 or shape[0] != len(attrs[owner]):
+                raise ValueError(f"{name} has shape {shape} for {len(attrs[owner])} {owner}")
+    if len(attrs["categories"]) != len(attrs["words"]):
+        raise ValueError(f"{len(attrs['categories'])} categories for {len(attrs['words'])} words")
+    for name in ("encoder", "note", "projection", "fingerprint"):
+        if not isinstance(attrs[name], str):
+            raise TypeError(f"{name} must be a text")
+
+
+def _check_images(payload: Payload) -> None:
+    tile, columns = int(payload.attrs["tile"]), int(payload.attrs["columns"])
+    if tile < 1 or columns < 1 or not payload.arrays["jpeg"].size or payload.arrays["ids"].ndim != 1:
+        raise ValueError(f"tile {tile}, columns {columns}")
+
+
+_CHECKS: dict[str, Callable[[Payload], None]] = {
+    "neurons": _check_neurons,
+    "metrics": _check_metrics,
+    "embedding": _check_embedding,
+    "space": _check_space,
+    "images": _check_images,
+}

@@ -1,0 +1,368 @@
+"""The plugin in a real TensorBoard process, in both of its loading modes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conceptmon_tb.metadata import unpack_payload
+from conceptmon_tb.payloads import pack_neurons
+from conceptmon_tb.summary import concept_summary
+from tests.servers import TensorBoardServer
+from tests.synthetic import LAYERS, SyntheticRun, make_snapshots, write_run
+
+LOADERS = ("--load_fast=true", "--load_fast=false")
+SMALL = {"layer1": 6, "layer2": 8}
+
+
+@pytest.fixture(scope="module")
+def long_logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    logdir = tmp_path_factory.mktemp("long")
+    write_run(logdir / "run", epochs=250, layers=dict.fromkeys(LAYERS, 24))
+    return logdir
+
+
+@pytest.fixture(scope="module", params=LOADERS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    logdir = tmp_path_factory.mktemp("logs")
+    write_run(logdir / "healthy", epochs=4, layers=SMALL)
+    write_run(logdir / "poor", epochs=3, layers=SMALL, poor=True)
+    with TensorBoardServer(logdir, request.param) as running:
+        running.wait_for(lambda: len(running.runs()) == 2)
+        running.wait_for(
+            lambda: len(running.runs()["healthy"]["layers"].get("layer2", {"steps": []})["steps"]) == 4
+        )
+        yield running
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_all_250_epochs_are_visible_under_default_flags(long_logdir: Path, tensorboard, loader: str) -> None:
+    server = tensorboard(long_logdir, loader)
+    layers = server.wait_for(lambda: _complete(server, 250))
+    assert all(layer["steps"] == list(range(250)) for layer in layers.values())
+    answer = unpack_payload(server.fetch("layer", run="run", layer="layer4")[1])
+    assert answer.arrays["position"].shape == (250, 24, 2)
+    assert answer.arrays["steps"].tolist() == list(range(250))
+    assert server.runs()["run"]["sampled"] == {}
+    assert server.runs()["run"]["skipped"] == []
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_users_own_sampling_wins_and_is_reported(long_logdir: Path, tensorboard, loader: str) -> None:
+    server = tensorboard(long_logdir, loader, "--samples_per_plugin=conceptmon=20,scalars=1000")
+    run = server.wait_for(lambda: _sampled(server))
+    assert run["sampled"]["layer4"] == {"kept": 20, "logged": 250}
+    assert len(run["layers"]["layer4"]["steps"]) == 20
+    assert run["layers"]["layer4"]["steps"][-1] == 249
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_new_epochs_appear_while_a_run_is_being_written(tmp_path: Path, tensorboard, loader: str) -> None:
+    with SyntheticRun(tmp_path / "run", epochs=5, layers=SMALL) as run:
+        run.write_epoch()
+        server = tensorboard(tmp_path, loader, "--reload_interval=1")
+        server.wait_for(lambda: _complete(server, 1))
+        before = server.json("runs")["revision"]
+        run.write_epoch()
+        layers = server.wait_for(lambda: _complete(server, 2))
+        assert layers["layer1"]["steps"] == [0, 1]
+        assert server.json("runs")["revision"] != before
+        written = [run.write_epoch() for _ in range(3)][-1]
+        server.wait_for(lambda: _complete(server, 5))
+    answer = unpack_payload(server.fetch("layer", run="run", layer="layer2", after=2)[1])
+    assert answer.arrays["steps"].tolist() == [3, 4]
+    np.testing.assert_array_equal(answer.arrays["concept_ids"][-1], written["layer2"].concept_ids)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_an_empty_log_directory_is_inactive_but_still_serves_the_page(
+    tmp_path: Path, tensorboard, loader
+) -> None:
+    server = tensorboard(tmp_path, loader)
+    listing = json.loads(server.fetch("/data/plugins_listing")[1])
+    assert listing["conceptmon"]["enabled"] is False
+    assert listing["conceptmon"]["tab_name"] == "Concept Monitor"
+    answer = server.json("runs")
+    assert answer["runs"] == {}
+    assert answer["logdir"] == str(tmp_path)
+    status, body, headers = server.fetch("index.js")
+    assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert b"render" in body
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_the_tab_becomes_active_once_data_exists(tmp_path: Path, tensorboard, loader: str) -> None:
+    server = tensorboard(tmp_path, loader, "--reload_interval=1")
+    assert json.loads(server.fetch("/data/plugins_listing")[1])["conceptmon"]["enabled"] is False
+    write_run(tmp_path / "late", epochs=1, layers=SMALL)
+    server.wait_for(lambda: json.loads(server.fetch("/data/plugins_listing")[1])["conceptmon"]["enabled"])
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_altered_and_newer_payloads_are_skipped_with_a_reason(
+    tmp_path: Path, tensorboard, loader: str
+) -> None:
+    with SyntheticRun(tmp_path / "run", epochs=8, layers=SMALL) as run:
+        run.write_epoch()
+        for damage in (_flip_last_byte, _make_newer):
+            _write_damaged(run, damage)
+        run.write_epoch()
+    server = tensorboard(tmp_path, loader)
+    server.wait_for(lambda: _complete(server, 2, layer="layer1") and server.runs()["run"]["skipped"])
+    described = server.runs()["run"]
+    assert described["layers"]["layer1"]["steps"] == [0, 3]
+    assert described["layers"]["layer2"]["steps"] == [0, 1, 2, 3]
+    first, second = described["skipped"]
+    assert (first["layer"], first["step"]) == ("layer1", 1)
+    assert "checksum" in first["reason"]
+    assert (second["layer"], second["step"]) == ("layer1", 2)
+    assert "pip install --upgrade" in second["reason"]
+    answer = unpack_payload(server.fetch("layer", run="run", layer="layer1")[1])
+    assert answer.arrays["steps"].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_removed_run_disappears(tmp_path: Path, tensorboard, loader: str) -> None:
+    write_run(tmp_path / "stays", epochs=1, layers=SMALL)
+    write_run(tmp_path / "goes", epochs=1, layers=SMALL)
+    server = tensorboard(tmp_path, loader, "--reload_interval=1")
+    server.wait_for(lambda: len(server.runs()) == 2)
+    shutil.rmtree(tmp_path / "goes")
+    server.wait_for(lambda: list(server.runs()) == ["stays"])
+    assert server.fetch("layer", run="goes", layer="layer1")[0] == 404
+    assert server.fetch("layer", run="stays", layer="layer1")[0] == 200
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_resuming_replaces_later_epochs(tmp_path: Path, tensorboard, loader: str) -> None:
+    write_run(tmp_path / "run", epochs=4, layers=SMALL)
+    server = tensorboard(tmp_path, loader, "--reload_interval=1")
+    server.wait_for(lambda: _complete(server, 4))
+    again = {"first_step": 2, "start_time": 1_800_000_000.0}
+    resumed = list(make_snapshots(1, SMALL, seed=9))[-1]["layer2"]
+    write_run(tmp_path / "run", epochs=1, layers=SMALL, seed=9, **again)
+    layers = server.wait_for(lambda: _complete(server, 3))
+    assert layers["layer2"]["steps"] == [0, 1, 2]
+    answer = unpack_payload(server.fetch("layer", run="run", layer="layer2")[1])
+    np.testing.assert_array_equal(answer.arrays["concept_ids"][2], resumed.concept_ids)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_missing_space_is_said(tmp_path: Path, tensorboard, loader: str) -> None:
+    write_run(tmp_path / "run", epochs=1, layers=SMALL, with_space=False)
+    server = tensorboard(tmp_path, loader)
+    server.wait_for(lambda: _complete(server, 1))
+    assert "concept space" in server.runs()["run"]["skipped"][0]["reason"]
+    status, body, _ = server.fetch("space", run="run")
+    assert status == 404
+    assert "concept space" in json.loads(body)["error"]
+    assert server.json("neuron", run="run", layer="layer1", neuron=0, step=0)["word"] == ""
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_strange_layer_names_and_negative_steps_work(tmp_path: Path, tensorboard, loader: str) -> None:
+    names = ["space", "a/b.0/c", "слой ✓", "", "space/definition"]
+    write_run(tmp_path / "run", epochs=2, layers=dict.fromkeys(names, 5), first_step=-1)
+    server = tensorboard(tmp_path, loader)
+    layers = server.wait_for(lambda: _complete(server, 2))
+    assert sorted(layers) == sorted(names)
+    for name in names:
+        answer = unpack_payload(server.fetch("layer", run="run", layer=name)[1])
+        assert answer.arrays["steps"].tolist() == [-1, 0]
+        assert len(server.json("neuron", run="run", layer=name, neuron=1, step=-1)["nearest"]) >= 1
+
+
+def test_a_path_prefix_is_respected(tmp_path: Path, tensorboard) -> None:
+    write_run(tmp_path / "run", epochs=1, layers=SMALL)
+    server = tensorboard(tmp_path, prefix="/foo")
+    server.wait_for(lambda: _complete(server, 1))
+    assert server.fetch("index.js")[0] == 200
+    assert server.fetch("static/index.js")[0] == 200
+    assert server.fetch("layer", run="run", layer="layer1")[0] == 200
+
+
+def test_two_hundred_runs_are_listed_quickly(tmp_path: Path, tensorboard) -> None:
+    for number in range(200):
+        write_run(tmp_path / f"run{number}", epochs=1, layers={"layer1": 4})
+    server = tensorboard(tmp_path)
+    server.wait_for(lambda: len(server.runs()) == 200, 60)
+    assert server.json("runs", revision=server.json("runs")["revision"])["unchanged"] is True
+
+
+# The routes, one by one, on a small log directory.
+
+
+def test_space_answers_places_and_words_without_embeddings(server: TensorBoardServer) -> None:
+    answer = unpack_payload(server.fetch("space", run="healthy")[1])
+    assert answer.kind == "space"
+    assert answer.arrays["position"].shape == (len(answer.attrs["words"]), 2)
+    assert set(answer.arrays) == {"position", "anchor_position"}
+    fingerprint = answer.attrs["fingerprint"]
+    assert server.runs()["healthy"]["spaces"] == [fingerprint]
+    assert server.fetch("space", run="healthy", fingerprint=fingerprint)[0] == 200
+    assert server.fetch("space", run="healthy", fingerprint="0")[0] == 404
+
+
+def test_timeline_answers_the_metrics_of_every_step(server: TensorBoardServer) -> None:
+    layers = server.json("timeline", run="healthy")["layers"]
+    assert [point["step"] for point in layers["layer2"]] == [0, 1, 2, 3]
+    assert layers["layer2"][0]["mean_displacement"] is None
+    assert set(layers["layer2"][0]["category_counts"]) == {
+        "color", "texture", "material", "part", "object", "scene",
+    }  # fmt: skip
+
+
+def test_layer_answers_what_was_written(server: TensorBoardServer) -> None:
+    written = list(make_snapshots(4, SMALL))
+    answer = unpack_payload(server.fetch("layer", run="healthy", layer="layer2")[1])
+    for index, snapshots in enumerate(written):
+        snapshot = snapshots["layer2"]
+        np.testing.assert_array_equal(answer.arrays["position"][index], snapshot.position)
+        np.testing.assert_array_equal(answer.arrays["similarity"][index], snapshot.similarity)
+        np.testing.assert_array_equal(answer.arrays["top_images"][index], snapshot.top_images)
+        np.testing.assert_array_equal(answer.arrays["displacement"][index], snapshot.displacement)
+        np.testing.assert_array_equal(
+            answer.arrays["flags"][index], snapshot.interpretable + 2 * snapshot.valid
+        )
+    assert answer.attrs["space"] == [written[0]["layer2"].space.fingerprint] * 4
+
+
+def test_layer_after_the_last_step_is_empty(server: TensorBoardServer) -> None:
+    answer = unpack_payload(server.fetch("layer", run="healthy", layer="layer2", after=3)[1])
+    assert answer.arrays["position"].shape == (0, 8, 2)
+
+
+def test_neuron_answers_history_and_neighbours(server: TensorBoardServer) -> None:
+    snapshot = list(make_snapshots(4, SMALL))[3]["layer2"]
+    answer = server.json("neuron", run="healthy", layer="layer2", neuron=0, step=3, k=3)
+    assert answer["word"] == snapshot.words[0]
+    assert [item["word"] for item in answer["concepts"]] == [
+        snapshot.space.words[i] for i in snapshot.concept_ids[0]
+    ]
+    assert [item["step"] for item in answer["history"]] == [0, 1, 2, 3]
+    length = np.linalg.norm(snapshot.embedding, axis=1)
+    cosine = [
+        float(snapshot.embedding[0] @ snapshot.embedding[i] / length[0] / length[i]) for i in range(1, 8)
+    ]
+    assert answer["nearest"][0]["neuron"] == 1 + int(np.argmax(cosine))
+    assert answer["nearest"][0]["cosine"] == pytest.approx(max(cosine), abs=1e-3)
+    assert len(answer["nearest"]) == 3
+    assert answer["nearest_error"] is None
+
+
+def test_scalars_answers_tags_then_points(server: TensorBoardServer) -> None:
+    tags = server.json("scalars", run="healthy")["tags"]
+    assert {"loss/train", "loss/val", "accuracy/val", "concepts/layer2/d_anchor"} <= set(tags)
+    points = server.json("scalars", run="healthy", tag="loss/train")["points"]
+    assert [point[0] for point in points] == [0, 1, 2, 3]
+    assert all(isinstance(point[2], float) for point in points)
+
+
+def test_images_answers_pages_and_a_jpeg(server: TensorBoardServer) -> None:
+    answer = server.json("images", run="healthy")
+    page = answer["pages"][0]
+    assert (answer["tile"], page["step"]) == (64, 0)
+    status, body, headers = server.fetch("images", run="healthy", step=page["step"])
+    assert (status, headers["Content-Type"], body[:2]) == (200, "image/jpeg", b"\xff\xd8")
+
+
+def test_anchor_answers_a_place_or_suggestions(server: TensorBoardServer) -> None:
+    assert server.json("anchor", run="healthy", word="Garden")["kind"] == "anchor"
+    assert server.json("anchor", run="healthy", word="house")["category"] == "object"
+    status, body, _ = server.fetch("anchor", run="healthy", word="gardn")
+    assert status == 404
+    assert "garden" in json.loads(body)["suggestions"]
+
+
+def test_export_answers_one_row_per_neuron(server: TensorBoardServer) -> None:
+    status, body, headers = server.fetch("export", run="healthy", layer="layer2", step=3)
+    assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert len(body.decode().splitlines()) == 1 + 8
+    rows = server.json("export", run="healthy", layer="layer2", step=3, format="json")["neurons"]
+    assert [row["neuron"] for row in rows] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("route", "parameters", "status"),
+    [
+        ("space", {}, 400),
+        ("layer", {"run": "healthy"}, 400),
+        ("layer", {"run": "healthy", "layer": "layer2", "after": "soon"}, 400),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "1e3", "step": "0"}, 400),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "k": "1000"}, 400),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "9" * 30}, 400),
+        ("export", {"run": "healthy", "layer": "layer2", "step": "0", "format": "exe"}, 400),
+        ("timeline", {"run": "nobody"}, 404),
+        ("scalars", {"run": "nobody"}, 404),
+        ("scalars", {"run": "healthy", "tag": "nothing"}, 404),
+        ("images", {"run": "healthy", "step": "77"}, 404),
+        ("layer", {"run": "healthy", "layer": "layer9"}, 404),
+        ("layer", {"run": "../healthy", "layer": "layer2"}, 404),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "8", "step": "0"}, 404),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "-1", "step": "0"}, 404),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "4"}, 404),
+        ("export", {"run": "healthy", "layer": "layer2", "step": "-5"}, 404),
+        ("static/../plugin/app.py", {}, 404),
+        ("static/%2e%2e/plugin/app.py", {}, 404),
+        ("static/__init__.py", {}, 404),
+        ("static//etc/passwd", {}, 404),
+    ],
+)
+def test_wrong_requests_get_an_error_as_json(server: TensorBoardServer, route, parameters, status) -> None:
+    answered, body, headers = server.fetch(route, **parameters)
+    assert answered == status
+    assert headers["Content-Type"] == "application/json"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert json.loads(body)["error"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_only_reading_is_allowed(server: TensorBoardServer, method: str) -> None:
+    status, body, headers = server.fetch("runs", method=method)
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+    assert json.loads(body)["error"]
+
+
+def test_head_answers_headers_only(server: TensorBoardServer) -> None:
+    status, body, headers = server.fetch("runs", method="HEAD")
+    assert (status, body) == (200, b"")
+    assert int(headers["Content-Length"]) > 0
+
+
+def test_static_files_have_their_mime_types(server: TensorBoardServer) -> None:
+    status, _, headers = server.fetch("static/container.js")
+    assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def _complete(server: TensorBoardServer, epochs: int, layer: str | None = None):
+    layers = server.runs().get("run", {"layers": {}})["layers"]
+    chosen = {layer: layers[layer]} if layer in layers else layers
+    return layers if layers and all(len(item["steps"]) == epochs for item in chosen.values()) else None
+
+
+def _sampled(server: TensorBoardServer):
+    run = server.runs().get("run", {"layers": {}, "sampled": {}})
+    return run if {item["logged"] for item in run["sampled"].values()} == {250} else None
+
+
+def _write_damaged(run: SyntheticRun, damage) -> None:
+    snapshots = next(make_snapshots(1, SMALL, space=run.space))
+    summary = concept_summary(snapshots, run.step)
+    value = summary.value[0]
+    assert value.tag == "concepts/layer1/neurons"
+    value.tensor.tensor_content = damage(pack_neurons(snapshots["layer1"], run.step))
+    run.add_summary(summary)
+    run.step += 1
+
+
+def _flip_last_byte(payload: bytes) -> bytes:
+    return payload[:-1] + bytes([payload[-1] ^ 1])
+
+
+def _make_newer(payload: bytes) -> bytes:
+    return payload[:4] + (2).to_bytes(2, "little") + payload[6:]
