@@ -2,6 +2,8 @@
 /** The vendored libraries, imported in one place, so that a new version is one change. */
 import './vendor/d3/d3.min.js';
 
+/** @template T @typedef {import('./vendor/signals/signals-core.mjs').Signal<T>} Signal */
+
 export { signal, computed, effect, batch, untracked } from './vendor/signals/signals-core.mjs';
 export { html, svg, render, nothing } from './vendor/lit/lit-html.js';
 

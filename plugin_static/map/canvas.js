@@ -10,7 +10,9 @@ import { MARK, MAX_HAZE, TRAIL_STEPS } from './shared.js';
 const RAMP_SHADES = 24;
 const HAZE_SHRINK = 6;
 
-/** @implements {import("./shared.js").Renderer} */
+/** @typedef {import("./shared.js").Renderer} Renderer */
+
+/** @implements {Renderer} */
 export class CanvasRenderer {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -21,7 +23,7 @@ export class CanvasRenderer {
     this.layer = /** @type {import('../model/layer.js').Layer | null} */ (null);
     this.paint = /** @type {import('../model/paint.js').Paint | null} */ (null);
     this.palette = /** @type {import('../theme.js').Palette | null} */ (null);
-    this.marks = new Uint8Array(0);
+    this.marks = /** @type {Uint8Array} */ (new Uint8Array(0));
     this.segments = /** @type {import('./shared.js').Segment[]} */ ([]);
     /** Ready-made dots by colour and size: copying one is several times faster than filling an arc. @type {Map<string, HTMLCanvasElement>} */
     this.sprites = new Map();

@@ -97,10 +97,10 @@ export function mountMap(host, store, source, palette) {
   effect(() => { void [source.cursor(), transform.value, radius.value, store.showTrails.value]; repaint(); });
 
   const now = computed(() => Math.round(source.cursor()));
-  effect(() => renderOverlay(overlay, {
+  effect(() => { renderOverlay(overlay, {
     space: source.spaceAt()(now.value), layer: source.layer(), epoch: now.value, size: size.value, transform: transform.value,
     zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: source.run(),
-  }));
+  }); });
   new ResizeObserver(() => {
     // TensorBoard gives a hidden tab no height: keep what was.
     if (host.clientWidth && host.clientHeight) size.value = { width: host.clientWidth, height: host.clientHeight };

@@ -1,0 +1,33 @@
+// @ts-check
+/** Line icons on an 18-pixel grid, and the round button that carries one. */
+import { html, svg } from '../lib.js';
+import { starPath } from '../model/geometry.js';
+
+const SHAPES = {
+  play: svg`<path d="M5.5 3.2v11.6l9.2-5.8z" fill="currentColor" stroke="none"/>`,
+  pause: svg`<path d="M4.8 3.5h3v11h-3zM10.2 3.5h3v11h-3z" fill="currentColor" stroke="none"/>`,
+  back: svg`<path d="M11.2 4.5 6.7 9l4.5 4.5"/>`,
+  forward: svg`<path d="M6.8 4.500 11.300 9l-4.500 4.500"/>`,
+  trail: svg`<path d="M2.500 14.200c4.200.4 4-5 6.800-5s2.600.6 3.900-2.200"/><circle cx="14.200" cy="4.600" r="2" fill="currentColor" stroke="none"/>`,
+  label: svg`<path d="M3.500 5V3.500h11V5M9 3.500v11M7 14.500h4"/>`,
+  fit: svg`<path d="M3 6.500V3h3.500M15 6.500V3h-3.500M3 11.500V15h3.500M15 11.500V15h-3.500"/>`,
+  plus: svg`<path d="M9 4v10M4 9h10"/>`,
+  minus: svg`<path d="M4 9h10"/>`,
+  split: svg`<rect x="2.500" y="3.500" width="13" height="11" rx="1.500"/><path d="M9 3.500v11"/>`,
+  close: svg`<path d="m4.800 4.800 8.400 8.400M13.200 4.800l-8.400 8.400"/>`,
+  info: svg`<circle cx="9" cy="9" r="6.200"/><path d="M9 8.400v3.800M9 5.700v.4"/>`,
+  warn: svg`<path d="M9 3 2.600 14.400h12.800zM9 7.200v3.600M9 12.400v.3"/>`,
+  copy: svg`<rect x="6.500" y="6.500" width="8.500" height="8.500" rx="1.500"/><path d="M11.500 6.500v-2A1.500 1.500 0 0 0 10 3H4.500A1.500 1.500 0 0 0 3 4.500V10a1.500 1.500 0 0 0 1.500 1.500h2"/>`,
+  search: svg`<circle cx="8" cy="8" r="4.600"/><path d="m11.500 11.500 3.500 3.500"/>`,
+  chevron: svg`<path d="m5 7 4 4 4-4"/>`,
+};
+const STAR = starPath(8);
+
+/** @param {keyof typeof SHAPES} name */
+export const icon = (name) => html`<svg class="icon" viewBox="0 0 18 18" aria-hidden="true">${SHAPES[name]}</svg>`;
+/** @param {number} size */
+export const star = (size) => html`<svg class="star" width=${size} height=${size} viewBox="-9 -9 18 18" aria-hidden="true"><path d=${STAR}/></svg>`;
+
+/** @param {{name: keyof typeof SHAPES, label: string, onClick: () => void, pressed?: boolean}} options */
+export const iconButton = ({ name, label, onClick, pressed }) => html`<button type="button" class="icon-button" title=${label} aria-label=${label}
+  aria-pressed=${pressed === undefined ? 'undefined' : String(pressed)} @click=${onClick}>${icon(name)}</button>`;

@@ -1,0 +1,84 @@
+// @ts-check
+/** Below the charts, on their axis: the tracked neurons as concept barcodes, or one neuron in full. */
+import { effect, html, nothing, render, svg } from '../lib.js';
+import { MARGIN } from '../charts/frame.js';
+import { conceptBars, thumbnails } from '../map/hovercard.js';
+import { labelHistory } from '../model/history.js';
+import { conceptOf, isInterpretable, isValid, topConcepts, topImages } from '../model/layer.js';
+import { formatCount } from '../model/format.js';
+import { wordOf } from '../model/space.js';
+
+/** @typedef {import('../store.js').Store} Store */
+
+/** A neuron's life as a strip: thick in a category's colour, a thin line where it had no concept. @param {Store} store @param {number} neuron @param {(step: number) => number} x @param {number} height */
+function barcode(store, neuron, x, height) {
+  const layer = store.layer.value;
+  if (!layer) return nothing;
+  const { steps } = layer;
+  const edge = (/** @type {number} */ index) => {
+    if (index <= 0) return x(steps[0]);
+    if (index >= steps.length) return x(steps[steps.length - 1]);
+    return x((steps[index - 1] + steps[index]) / 2);
+  };
+  return svg`${labelHistory(layer, store.spaceAt.value, neuron).map(({ from, to, concept, word, slot }) => {
+    const left = edge(from);
+    const width = Math.max(1, edge(to + 1) - left);
+    return concept < 0
+      ? svg`<rect class="gap" x=${left} width=${width} y=${height / 2 - 0.75} height="1.5"/>`
+      : svg`<rect class="slot-${slot}" x=${left} width=${Math.max(1, width - 1)} y="0" height=${height} rx="1.5"><title>${word}, step ${steps[from]}${to > from ? ` to ${steps[to]}` : ''}</title></rect>`;
+  })}`;
+}
+
+/** @param {HTMLElement} host @param {Store} store @param {() => (step: number) => number} axis @param {import('../api.js').Api} api */
+export function mountInspector(host, store, axis, api) {
+  effect(() => {
+    const layer = store.layer.value;
+    const neuron = store.selected.value;
+    const known = layer && store.space.value;
+    render(!known ? nothing : neuron !== null && neuron < layer.neurons ? detail(store, neuron, axis(), api) : trackedList(store, axis()), host);
+  });
+}
+
+const TITLES = { reader: 'Tracked neurons', log: 'Tracked neurons', suggestion: 'Neurons that changed most' };
+
+/** @param {Store} store @param {(step: number) => number} x */
+function trackedList(store, x) {
+  const neurons = store.tracked.value;
+  const layer = /** @type {import('../model/layer.js').Layer} */ (store.layer.value);
+  const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
+  const at = store.epoch.value;
+  const right = x(layer.steps[layer.steps.length - 1]);
+  const cursor = x(store.stepNow.value);
+  return html`<header><h3>${TITLES[store.trackedBy.value]} <span class="chart-note">${formatCount(neurons.length)}</span></h3>
+      ${neurons.length ? html`<button type="button" class="text-button" @click=${() => store.setTracked([])}>clear</button>` : nothing}</header>
+    ${neurons.length ? html`<ul class="tracked">${neurons.map((neuron) => {
+      const named = isInterpretable(layer, at, neuron);
+      const word = named ? wordOf(space, conceptOf(layer, at, neuron)) : '';
+      return html`<li><button type="button" class="tracked-row" aria-label="neuron ${neuron}: ${word || 'no clear concept'}" @click=${() => { store.selected.value = neuron; }}
+        @pointerenter=${() => { store.hovered.value = { run: store.primary.peek(), neuron }; }} @pointerleave=${() => { store.hovered.value = null; }}>
+        <span class="tracked-id" style="width:${MARGIN.left - 8}px">${neuron}</span>
+        <svg class="barcode" width="100%" height="11" aria-hidden="true">${barcode(store, neuron, x, 11)}<line class="now-under" x1=${cursor} x2=${cursor} y1="-3" y2="14"/><line class="now" x1=${cursor} x2=${cursor} y1="-6" y2="17"/></svg>
+        <span class="tracked-word ${named ? '' : 'mute'}" style="left:${right + 8}px">${word || '–'}</span></button></li>`;
+    })}</ul>` : html`<p class="hint">Click a neuron on the map to see its history, shift-click to track it here.</p>`}`;
+}
+
+/** @param {Store} store @param {number} neuron @param {(step: number) => number} x @param {import('../api.js').Api} api */
+function detail(store, neuron, x, api) {
+  const layer = /** @type {import('../model/layer.js').Layer} */ (store.layer.value);
+  const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
+  const at = store.epoch.value;
+  const isTracked = store.tracked.value.includes(neuron);
+  const cursor = x(store.stepNow.value);
+  const named = labelHistory(layer, store.spaceAt.value, neuron).filter(({ concept }) => concept >= 0);
+  const shown = named.length > 8 ? named.slice(-8) : named;
+  return html`<header><h3>neuron ${neuron} <span class="chart-note">${layer.name}</span></h3>
+      <button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Track (t)" @click=${() => store.toggleTracked(neuron)}>${isTracked ? 'stop tracking' : 'track'}</button>
+      <button type="button" class="text-button" title="Close (Escape)" @click=${() => { store.selected.value = null; }}>close</button></header>
+    <svg class="barcode big" width="100%" height="14" aria-hidden="true">${barcode(store, neuron, x, 14)}<line class="now" x1=${cursor} x2=${cursor} y1="-5" y2="19"/></svg>
+    <p class="life">${shown.length ? html`${named.length > shown.length ? html`<span class="mute">… </span>` : nothing}${shown.map(({ from, to, word, slot }, i) => html`${i ? html`<span class="mute">→</span>` : nothing}
+      <span class="stretch" data-now=${String(from <= at && at <= to)}><i class="dot slot-${slot}"></i>${word} <span class="mute">${from === to ? layer.steps[from] : `${layer.steps[from]}–${layer.steps[to]}`}</span></span>`)}` : html`<span class="mute">Never interpretable so far</span>`}</p>
+    ${isValid(layer, at, neuron)
+      ? html`${thumbnails(store.data.value, topImages(layer, at, neuron), 46, (step) => api.imagePage(store.primary.value, step))}
+        ${conceptBars(space, topConcepts(layer, at, neuron), store.metricsNow.value?.threshold)}`
+      : html`<p class="hint">Dead or constant over the probe images at this step.</p>`}`;
+}

@@ -1,0 +1,57 @@
+// @ts-check
+/** What surrounds the map inside its well: caption, notices, legend, tools. */
+import { effect, html, nothing, render } from '../lib.js';
+import { describeEpoch } from '../model/history.js';
+import { counted, formatCount, formatNumber } from '../model/format.js';
+import { NONE_KEY } from '../model/paint.js';
+import { icon, iconButton, star } from './icons.js';
+
+/** @typedef {import('../store.js').Store} Store */
+
+/** @param {HTMLElement} host @param {Store} store */
+export function mountCaption(host, store) {
+  effect(() => {
+    const summary = store.summary.value;
+    const layer = store.layer.value;
+    const at = store.epoch.value;
+    const concept = store.concept.value;
+    const skipped = store.runIndex.value?.skipped ?? [];
+    const note = store.runIndex.value?.note || store.space.value?.note || '';
+    render(html`<h2>${store.compared.value && store.sideBySide.value ? store.primary.value : 'Concept space'}</h2>
+      ${summary && layer ? html`<p class="epoch-summary">${describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null)}</p>` : html`<p class="epoch-summary">Loading…</p>`}
+      ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
+      ${note ? html`<p class="notice" title=${note}>${icon('info')}<span>${note}</span></p>` : nothing}
+      ${skipped.length ? html`<details class="notice warn"><summary>${icon('warn')}<span>${counted(skipped.length, 'record')} could not be read</span></summary>
+        <ul>${skipped.slice(0, 20).map(({ layer: name, step, reason }) => html`<li>${name ? `${name}, ` : ''}${step === undefined || step === null ? '' : `step ${step}: `}${reason}</li>`)}</ul></details>` : nothing}
+      ${store.problem.value ? html`<p class="notice warn" role="status">${icon('warn')}<span>${store.problem.value}</span></p>` : nothing}`, host);
+  });
+}
+
+/** @param {HTMLElement} host @param {Store} store */
+export function mountLegend(host, store) {
+  effect(() => {
+    const { colorBy, hidden, summary, space, paint } = store;
+    const counts = summary.value?.counts;
+    const toggle = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string | number} */ slot, /** @type {number} */ count) => html`
+      <button type="button" class="legend-item" aria-pressed=${String(!hidden.value.has(name))} title="Show or dim ${label}" @click=${() => store.toggleCategory(name)}>
+        <i class="dot slot-${slot}"></i>${label} <span class="legend-count">${formatCount(count)}</span></button>`;
+    const range = paint.value?.range ?? [0, 1];
+    render(html`
+      ${colorBy.value === 'category' ? nothing : html`<span class="legend-ramp"><span>${colorBy.value}</span><span class="mute">${formatNumber(range[0])}</span><i class="ramp"></i><span class="mute">${formatNumber(range[1])}</span></span>`}
+      ${(space.value?.categories ?? []).map(({ name, label, slot }) => toggle(name, label, colorBy.value === 'category' ? slot : 'plain', counts?.get(name) ?? 0))}
+      ${summary.value ? toggle(NONE_KEY, 'no concept', 'none', summary.value.uninterpretable) : nothing}
+      ${space.value?.anchors.length ? html`<span class="legend-item still">${star(13)}anchor</span>` : nothing}
+      ${store.invalidText.value ? html`<span class="legend-item still" title="Neurons without a usable signal over the probe images are not drawn">${store.invalidText.value}</span>` : nothing}`, host);
+  });
+}
+
+/** @param {HTMLElement} host @param {Store} store @param {{zoomBy: (factor: number) => void}} map */
+export function mountTools(host, store, map) {
+  effect(() => { render(html`
+    ${iconButton({ name: 'trail', label: 'Trails', pressed: store.showTrails.value, onClick: () => { store.showTrails.value = !store.showTrails.peek(); } })}
+    ${iconButton({ name: 'label', label: 'Names', pressed: store.showLabels.value, onClick: () => { store.showLabels.value = !store.showLabels.peek(); } })}
+    <hr>
+    ${iconButton({ name: 'plus', label: 'Zoom in', onClick: () => map.zoomBy(1.5) })}
+    ${iconButton({ name: 'minus', label: 'Zoom out', onClick: () => map.zoomBy(1 / 1.5) })}
+    ${iconButton({ name: 'fit', label: 'Fit the whole map', onClick: () => { store.view.value = { k: 1, x: 0, y: 0 }; } })}`, host); });
+}
