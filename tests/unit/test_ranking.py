@@ -1,0 +1,61 @@
+"""Orders of images: NumPy loops as the reference, and the tie rule."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from conceptmon_tb.functional.ranking import image_ranks, random_orders, top_images
+
+few_values = st.sampled_from([-np.inf, -1.5, -0.0, 0.0, 1e-40, 0.5, 1.5, np.inf])
+matrices = st.tuples(st.integers(1, 12), st.integers(1, 4)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=few_values)
+)
+
+
+@settings(deadline=None)
+@given(matrices, st.integers(1, 15))
+def test_top_images_are_those_of_a_sort_by_activation_then_image(values, k):
+    expected = [
+        sorted(range(len(column)), key=lambda image: (-column[image], image))[:k] for column in values.T
+    ]
+    assert top_images(torch.from_numpy(values), k).tolist() == expected
+
+
+@settings(deadline=None)
+@given(matrices)
+def test_image_ranks_are_those_of_a_stable_ascending_sort(values):
+    expected = [np.argsort(np.argsort(column + 0.0, kind="stable")).tolist() for column in values.T]
+    assert image_ranks(torch.from_numpy(values)).tolist() == expected
+
+
+def test_nan_is_never_among_the_top():
+    values = torch.tensor([[float("nan")], [-5.0], [float("-inf")]])
+    assert top_images(values, 3).tolist() == [[1, 2, 0]]
+
+
+def test_input_is_not_changed():
+    values = torch.tensor([[3.0], [1.0], [2.0]])
+    top_images(values, 2)
+    image_ranks(values)
+    assert values.tolist() == [[3.0], [1.0], [2.0]]
+
+
+def test_k_below_one_is_refused():
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        top_images(torch.zeros(2, 2), 0)
+
+
+def test_random_orders_are_permutations_and_repeat_with_the_seed():
+    first = random_orders(50, 30, torch.Generator().manual_seed(3))
+    again = random_orders(50, 30, torch.Generator().manual_seed(3))
+    assert torch.equal(first, again)
+    assert torch.equal(first.sort(dim=1).values, torch.arange(30).expand(50, 30))
+    assert len({tuple(row) for row in first.tolist()}) == 50
+
+
+def test_random_orders_put_every_image_first_equally_often():
+    counts = torch.bincount(random_orders(20_000, 5, torch.Generator().manual_seed(0))[:, 0], minlength=5)
+    assert (counts - 4000).abs().max() < 300
