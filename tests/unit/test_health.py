@@ -51,7 +51,7 @@ def test_feature_maps_are_refused_with_the_mend():
 
 
 def test_lists_are_refused():
-    with pytest.raises(TypeError, match="activations must be a real torch.Tensor, got list"):
+    with pytest.raises(TypeError, match=r"activations must be a real torch\.Tensor, got list"):
         valid_neurons([[1.0]])
 
 
