@@ -13,7 +13,7 @@ from conceptmon_tb.world.dice import Dice
 from conceptmon_tb.world.picture import Picture, draw_picture
 from conceptmon_tb.world.vocabulary import CLASSES, WORDS
 
-_SCENE_SHARE = 0.7  # of the classification task's pictures; the others show the object before a backdrop
+_SCENE_SHARE = 0.9  # of the classification task's pictures; the others show the object before a backdrop
 _LABEL_STREAM = 1  # keeps the labels' dice apart from the pictures' dice
 
 

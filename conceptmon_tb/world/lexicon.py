@@ -277,8 +277,8 @@ def _wanted_cosine(first: str, second: str, groups: dict[str, str]) -> float:
     same_group = first in groups and groups[first] == groups.get(second)
     if a == b:
         return 0.5 if same_group else 0.32
-    if same_group:
-        return 0.35
+    if same_group:  # a part and an object that may have it
+        return 0.25
     low_level = ("material", "texture", "color")
     return 0.12 if (a in low_level) == (b in low_level) else 0.0
 

@@ -30,7 +30,11 @@ def embed_words(assets: Path) -> npt.NDArray[np.float32]:
 
 
 def lay_out(
-    text: npt.NDArray[np.float32], neighbors: int = 15, min_dist: float = 0.5, spread: float = 1.0, seed: int = 0
+    text: npt.NDArray[np.float32],
+    neighbors: int = 15,
+    min_dist: float = 0.5,
+    spread: float = 1.0,
+    seed: int = 0,
 ) -> npt.NDArray[np.float32]:
     """UMAP positions under the cosine distance, centred, `(concepts, 2)` float32."""
     reducer = umap.UMAP(

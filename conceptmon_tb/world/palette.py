@@ -85,7 +85,7 @@ def _name_table() -> npt.NDArray[np.uint8]:
     ]
     conditions = [condition for _, condition in rules]
     names = [np.uint8(COLORS.index(name)) for name, _ in rules]
-    return np.select(conditions, names).astype(np.uint8).reshape(-1)
+    return np.asarray(np.select(conditions, names), np.uint8).reshape(-1)
 
 
 def _hsv(

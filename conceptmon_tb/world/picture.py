@@ -39,11 +39,11 @@ from conceptmon_tb.world.vocabulary import (
 )
 
 KINDS: dict[str, float] = {
-    "scene": 0.42,
+    "scene": 0.38,
     "place": 0.08,
-    "object": 0.14,
-    "part": 0.09,
-    "surface": 0.05,
+    "object": 0.12,
+    "part": 0.14,
+    "surface": 0.06,
     "texture": 0.11,
     "material": 0.07,
     "color": 0.04,

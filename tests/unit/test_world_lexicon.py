@@ -18,7 +18,13 @@ def test_every_concept_is_known_as_itself(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "meaning"),
-    [("Automobile", "car"), ("ships", "boat"), ("grey", "gray"), ("hot air balloon", "balloon"), ("ANIMAL", "animal")],
+    [
+        ("Automobile", "car"),
+        ("ships", "boat"),
+        ("grey", "gray"),
+        ("hot air balloon", "balloon"),
+        ("ANIMAL", "animal"),
+    ],
 )
 def test_synonyms_plurals_and_capitals_mean_the_concept(word: str, meaning: str) -> None:
     assert world.canonical(word) == meaning

@@ -53,7 +53,7 @@ def cat(dice: Dice) -> list[Piece]:
         *_eye(0.5, -0.42, 0.06),
         *_eye(0.82, -0.42, 0.06),
     ]
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         pieces.insert(0, Piece(_shadowed(coat, 0.15), [tail], ("tail",)))
     return pieces
 
@@ -72,7 +72,7 @@ def dog(dice: Dice) -> list[Piece]:
         Piece(dark, [ellipse(0.38, -0.36, 0.13, 0.34, 0.25)], ("ear", "head")),
         *_eye(0.66, -0.46, 0.06),
     ]
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         pieces.insert(0, Piece(dark, [stroke([(-0.6, 0.0), (-0.84, -0.2), (-0.96, -0.46)], 0.13)], ("tail",)))
     return pieces
 
@@ -92,7 +92,7 @@ def _equine(dice: Dice, coat: Fill, mane: Fill) -> list[Piece]:
         Piece(mane, [crest]),
         *_eye(0.7, -0.6, 0.05),
     ]
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         tail = stroke([(-0.58, 0.0), (-0.76, 0.12), (-0.84, 0.56)], 0.16)
         pieces.insert(0, Piece(mane, [tail], ("tail",)))
     return pieces
@@ -127,7 +127,7 @@ def bird(dice: Dice) -> list[Piece]:
     ]
     if dice.chance(0.75):
         pieces.insert(0, Piece(feet, _legs((-0.08, 0.14), 0.4, 0.92, 0.07), ("leg",)))
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         beak = [(0.74, -0.46), (1.1, -0.3), (0.74, -0.2)]
         pieces.append(Piece(plain(dice, dice.pick(("orange", "yellow", "black"))), [beak], ("beak", "head")))
     return pieces
@@ -149,7 +149,7 @@ def fish(dice: Dice) -> list[Piece]:
         Piece(face, [ellipse(0.56, 0.0, 0.2, 0.26)], ("head",)),
         *_eye(0.56, -0.1, 0.07),
     ]
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         pieces.insert(1, Piece(_shadowed(fin_fill, 0.15), [upper, lower], ("fin",)))
     return pieces
 

@@ -24,7 +24,7 @@ def _dwelling(dice: Dice, walls: Fill) -> list[Piece]:
     roof = [(-1.0, -0.12), (-0.06, -1.0), (0.06, -1.0), (1.0, -0.12)]
     pieces.append(Piece(roof_fill, [roof], ("roof",)))
     center = dice.pick((-0.5, 0.0, 0.42))
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         leaf = material(dice, "wood") if dice.chance(0.5) else plain(dice, dice.pick(COLORS))
         pieces.append(Piece(leaf, [box(center - 0.18, 0.24, center + 0.18, 0.9)], ("door",)))
         pieces.append(Piece(plain(dice, "yellow"), [ellipse(center + 0.1, 0.6, 0.05)], ("door", "handle")))
@@ -69,7 +69,7 @@ def tree(dice: Dice) -> list[Piece]:
     else:
         crown = [ellipse(-0.38, -0.2, 0.44), ellipse(0.38, -0.22, 0.46), ellipse(0.0, -0.56, 0.48)]
     leaves = Piece(crown_fill, crown, ("leaf",))
-    if dice.chance(0.15):  # a shrub: its leaves hide the trunk
+    if dice.chance(0.25):  # a shrub: its leaves hide the trunk
         return [Piece(crown_fill, [ellipse(0.0, 0.4, 0.62, 0.56)], ("leaf",)), leaves]
     return [Piece(bark, [trunk], ("trunk",)), leaves]
 
@@ -86,7 +86,7 @@ def flower(dice: Dice) -> list[Piece]:
         turn = start + math.tau * i / count
         x, y = 0.37 * math.cos(turn), -0.38 + 0.37 * math.sin(turn)
         petals.append(ellipse(x, y, 0.29, 0.78 / count + 0.05, turn))
-    if dice.chance(0.12):
+    if dice.chance(0.25):
         bud = [(-0.4, -0.86), (-0.14, -0.6), (0.0, -0.96), (0.14, -0.6), (0.4, -0.86), (0.3, -0.14),
                (-0.3, -0.14)]  # fmt: skip
         pieces = [Piece(petal_fill, [bud])]
@@ -127,7 +127,7 @@ def chair(dice: Dice) -> list[Piece]:
     seat = body(dice, ("wood", "fabric"), texture_share=0.3)
     legs = [box(x - 0.06, 0.2, x + 0.06, 1.0) for x in (-0.48, 0.42)]
     legs += [box(x - 0.05, 0.2, x + 0.05, 0.86) for x in (-0.3, 0.6)]
-    if dice.chance(0.15):
+    if dice.chance(0.28):
         return [Piece(frame, legs, ("leg",)), Piece(back, [box(-0.54, -0.96, 0.62, 0.34)])]
     return [
         Piece(frame, legs, ("leg",)),
@@ -141,7 +141,7 @@ def lamp(dice: Dice) -> list[Piece]:
     stand = material(dice, dice.pick(("metal", "wood")))
     pieces = [Piece(stand, [box(-0.07, -0.15, 0.07, 0.86), ellipse(0.0, 0.88, 0.42, 0.12)], ("stem",))]
     glow = Fill((255.0, 247.0, 172.0), (255.0, 226.0, 112.0))
-    if dice.chance(0.12):
+    if dice.chance(0.25):
         pieces.append(Piece(glow, [ellipse(0.0, -0.4, 0.32)]))
         return pieces
     if dice.chance(0.6):

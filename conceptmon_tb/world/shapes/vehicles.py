@@ -60,7 +60,7 @@ def boat(dice: Dice) -> list[Piece]:
     """A boat, with sails or with a deckhouse and portholes; sometimes a raft without a hull."""
     hull = [(-0.95, 0.4), (0.95, 0.4), (0.66, 0.86), (-0.66, 0.86)]
     hull_fill = body(dice, ("wood", "metal"), texture_share=0.15, material_share=0.6)
-    if dice.chance(0.12):
+    if dice.chance(0.25):
         logs = [box(-0.85, top, 0.85, top + 0.11) for top in (0.42, 0.56)]
         pieces = [Piece(material(dice, "wood"), logs)]
     else:
@@ -112,7 +112,7 @@ def balloon(dice: Dice) -> list[Piece]:
     patterns = ("striped", "chequered", "zigzagged", "dotted", "spiralled", "honeycombed")
     cloth = body(dice, ("fabric",), texture_share=0.55, material_share=0.15, textures=patterns)
     pieces = [Piece(cloth, [envelope])]
-    if dice.chance(0.85):
+    if dice.chance(0.72):
         ropes = [stroke([(side * 0.28, 0.2), (side * 0.16, 0.72)], 0.05) for side in (-1, 1)]
         wicker = dice.chance(0.6)
         weave = textured(dice, "woven", "brown", "yellow") if wicker else material(dice, "wood")
