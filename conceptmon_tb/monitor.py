@@ -1,0 +1,304 @@
+"""The monitor: a model in training in, concept snapshots of its layers out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from conceptmon_tb.activations import (
+    Pooling,
+    Precision,
+    Tokens,
+    check_choice,
+    collect_activations,
+    find_layers,
+)
+from conceptmon_tb.concepts import ConceptSet
+from conceptmon_tb.detectors import ClipDissect, ConceptDetector
+from conceptmon_tb.embedding_cache import EmbeddingCache
+from conceptmon_tb.encoders import ConceptEncoder, WorldEncoder, embed_probe
+from conceptmon_tb.observation import Observer, Placement, observe_layer
+from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.projection import ConceptMap
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
+from conceptmon_tb.training_state import preserve_rng_streams, unwrap_model
+
+logger = logging.getLogger(__name__)
+
+
+class ConceptMonitor:
+    """Watch which concepts the neurons of a model detect.
+
+    Args:
+        layers: Names from `model.named_modules()`.
+        probe: The pictures to look through. None: 2,000 pictures of the bundled world.
+        concepts: The concept set S. None: Broden's labels, or with the bundled encoder the world's words.
+        encoder: Text and image encoder. None: the bundled demo encoder, which knows the picture world
+            only; use `OpenClipEncoder` for real images.
+        detector: The concept detector. None: `ClipDissect()`.
+        temperature: T of Eq. 2.1. None: the default of the detector's similarity.
+        threshold: Similarity above which a neuron is interpretable; "auto" calibrates it for each
+            snapshot from neurons with permuted activations.
+        threshold_level: Share of meaningless neurons that "auto" lets pass.
+        anchors: Words shown as stars on the map, each with its nearest neuron.
+        anchor_set: Set A of d_anchor (Eq. 2.2): "concepts" (A = S, as in the thesis) or "anchors".
+        track: Neurons to follow, by layer.
+        top_concepts: Concepts kept for each neuron, at most 5 in the log.
+        num_images: Most activating images kept for each neuron, at most 8 in the log.
+        pooling: Over the space of conv maps: "mean" or "max".
+        tokens: Of transformers: "auto", "cls" or "mean" (see `activations.collect_activations`).
+        precision: Of the monitored model's forward: "fp32", or "bf16" under autocast.
+        concept_map: A map of the concepts; None: fitted by UMAP once (the world's is shipped).
+        seed: Of the map and of the calibration.
+        strict: What a `ConceptWriter` does with a failure: raise it, or warn once and go on.
+        progress: Show progress bars for what is done only once.
+
+    Raises:
+        TypeError: An argument of the wrong type; the message names it.
+        ValueError: An argument out of range; words that the encoder cannot know.
+
+    Source: Concept-Monitor, thesis section 2.1 and 2.2.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[str],
+        probe: ProbeSet | None = None,
+        concepts: ConceptSet | None = None,
+        encoder: ConceptEncoder | None = None,
+        detector: ConceptDetector | None = None,
+        temperature: float | None = None,
+        threshold: float | str = "auto",
+        anchors: Sequence[str] | None = None,
+        anchor_set: str = "concepts",
+        track: Mapping[str, Sequence[int]] | None = None,
+        top_concepts: int = 5,
+        num_images: int = 8,
+        pooling: Pooling = "mean",
+        *,
+        threshold_level: float = 0.01,
+        tokens: Tokens = "auto",
+        precision: Precision = "fp32",
+        concept_map: ConceptMap | None = None,
+        seed: int = 0,
+        strict: bool = False,
+        progress: bool = True,
+    ) -> None:
+        self.layers = _check_words("layers", [layers] if isinstance(layers, str) else layers)
+        self.anchors = _check_words("anchors", () if anchors is None else anchors, may_be_empty=True)
+        self.track = _check_track(track or {}, self.layers)
+        self.threshold = _check_threshold(threshold)
+        self.threshold_level = _check_number("threshold_level", threshold_level, 0, 1)
+        self.top_concepts = _check_count("top_concepts", top_concepts, 5)
+        self.num_images = _check_count("num_images", num_images, 8)
+        for argument, value, choices in (
+            ("pooling", pooling, Pooling),
+            ("tokens", tokens, Tokens),
+            ("precision", precision, Precision),
+        ):
+            check_choice(argument, value, choices)
+        if anchor_set not in ("concepts", "anchors"):
+            raise ValueError(f"anchor_set must be 'concepts' or 'anchors', got {anchor_set!r}")
+        if anchor_set == "anchors" and not self.anchors:
+            raise ValueError("anchor_set='anchors' needs anchors; give anchors=[...]")
+        for argument, part, kind in (
+            ("probe", probe, ProbeSet),
+            ("concepts", concepts, ConceptSet),
+            ("encoder", encoder, ConceptEncoder),
+            ("detector", detector, ConceptDetector),
+        ):
+            if part is not None and not isinstance(part, kind):
+                raise TypeError(f"{argument} must be a {kind.__name__} or None, got {type(part).__name__}")
+        self.anchor_set, self.pooling, self.tokens, self.precision = anchor_set, pooling, tokens, precision
+        self.seed, self.strict, self.progress = seed, strict, progress
+        self.detector: ConceptDetector = ClipDissect() if detector is None else detector
+        chosen = self.detector.default_temperature if temperature is None else temperature
+        self.temperature = _check_number("temperature", chosen, 0, math.inf)
+        self.encoder: ConceptEncoder = WorldEncoder() if encoder is None else encoder
+        if encoder is None:
+            logger.warning("encoder=None, so ConceptMonitor takes the bundled %s", self.encoder.note)
+        if concepts is None:
+            concepts = ConceptSet.world() if isinstance(self.encoder, WorldEncoder) else ConceptSet.broden()
+        self.concepts = concepts
+        self.encoder.check_words(self.concepts.words)
+        self.encoder.check_words(self.anchors)
+        self.probe = ProbeSet.world() if probe is None else probe
+        self._concept_map = concept_map
+        self._before: weakref.WeakKeyDictionary[nn.Module, dict[str, Placement]] = weakref.WeakKeyDictionary()
+
+    @property
+    def space(self) -> ConceptSpace:
+        """The concept space: words, text embeddings and the map; the same for all epochs."""
+        return self._space[0]
+
+    def observe(self, model: nn.Module) -> dict[str, ConceptSnapshot]:
+        """Look at a model once: one forward pass over the probe for all layers.
+
+        The model, its buffers, modes and hooks, and the global random streams are exactly as before
+        afterwards. Displacement is measured from the last observation of the same model object.
+
+        Args:
+            model: The model, in any mode and on any device; `torch.compile`, DataParallel and
+                DistributedDataParallel wrappers are looked through.
+
+        Returns:
+            A snapshot for every layer, in the order of `layers`.
+
+        Raises:
+            ValueError: A layer or tracked neuron does not exist, or a layer's output has no row per image.
+        """
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        find_layers(model, self.layers)
+        inner = unwrap_model(model)
+        before = self._before.get(inner, {})
+        with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            observer = self._observer
+            activations = collect_activations(
+                inner,
+                self.layers,
+                self.probe.batches(progress=self.progress),
+                len(self.probe),
+                pooling=self.pooling,
+                tokens=self.tokens,
+                precision=self.precision,
+            )
+            seen = {
+                layer: observe_layer(layer, values, observer, self.track.get(layer, ()), before.get(layer))
+                for layer, values in activations.items()
+            }
+        self._before[inner] = {layer: placement for layer, (_, placement) in seen.items()}
+        return {layer: snapshot for layer, (snapshot, _) in seen.items()}
+
+    @cached_property
+    def _text_embedding(self) -> Tensor:
+        return self.encoder.encode_text(self.concepts.words)
+
+    @cached_property
+    def _space(self) -> tuple[ConceptSpace, ConceptMap]:
+        with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            text = self._text_embedding.numpy()
+            concept_map = self._concept_map or self._make_map()
+            anchor = np.zeros((0, text.shape[1]), dtype=np.float32)
+            if self.anchors:
+                anchor = self.encoder.encode_text(self.anchors).numpy()
+            space = ConceptSpace(
+                words=self.concepts.words,
+                categories=self.concepts.categories,
+                text_embedding=text,
+                position=concept_map.position,
+                anchors=self.anchors,
+                anchor_embedding=anchor,
+                anchor_position=concept_map.project(anchor),
+                encoder=self.encoder.name,
+                encoder_fingerprint=self.encoder.fingerprint,
+                projection=concept_map.name,
+                note=self.encoder.note,
+            )
+        return space, concept_map
+
+    @cached_property
+    def _observer(self) -> Observer:
+        space, concept_map = self._space
+        text = self._text_embedding
+        images = embed_probe(self.encoder, self.probe, progress=self.progress)
+        return Observer(
+            space=space,
+            concept_map=concept_map,
+            text_embedding=text,
+            anchor_set=text if self.anchor_set == "concepts" else torch.from_numpy(space.anchor_embedding),
+            concept_activations=images @ text.T,
+            detector=self.detector,
+            temperature=self.temperature,
+            threshold=self.threshold,
+            threshold_level=self.threshold_level,
+            top_concepts=self.top_concepts,
+            num_images=self.num_images,
+            seed=self.seed,
+        )
+
+    def _make_map(self) -> ConceptMap:
+        """The world's map is shipped; another is fitted once and kept with the encoder's embeddings."""
+        text = self._text_embedding.numpy()
+        if isinstance(self.encoder, WorldEncoder):
+            from conceptmon_tb.world import WORDS
+            from conceptmon_tb.world.encoder import load_concept_map
+
+            if self.concepts.words == WORDS:
+                return ConceptMap.from_positions(text, load_concept_map())
+        cache: EmbeddingCache | None = getattr(self.encoder, "cache", None)
+        key = ("map", self.encoder.fingerprint, repr(self.concepts.words), str(self.seed))
+        kept = cache.load(*key) if cache and len(text) > 15 else None
+        if kept is not None and kept.shape == (len(text), 2):
+            return ConceptMap.from_positions(text, kept.numpy())
+        fitted = ConceptMap.fit(text, seed=self.seed)
+        if cache and fitted.name != "pca":
+            cache.save(torch.from_numpy(fitted.position), *key)
+        return fitted
+
+
+def _check_words(argument: str, words: Sequence[str], *, may_be_empty: bool = False) -> tuple[str, ...]:
+    if isinstance(words, (str, bytes, Mapping)) or not isinstance(words, Sequence):
+        raise TypeError(f"{argument} must be a list of strings, got {type(words).__name__}: {words!r}")
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(
+                f"{argument} must be a list of strings, got {type(word).__name__}: {word!r} in it"
+            )
+        if not word.strip():
+            raise ValueError(f"{argument} holds an empty string; leave it out")
+    repeated = sorted({word for word in words if words.count(word) > 1})
+    if repeated:
+        raise ValueError(f"{argument} names {repeated[0]!r} more than once; name it once")
+    if not words and not may_be_empty:
+        raise ValueError(f"{argument} is empty; name at least one")
+    return tuple(words)
+
+
+def _check_track(track: Mapping[str, Sequence[int]], layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    if not isinstance(track, Mapping):
+        raise TypeError(f"track must map layers to lists of neurons, got {type(track).__name__}: {track!r}")
+    checked = {}
+    for layer, neurons in track.items():
+        if layer not in layers:
+            raise ValueError(f"track names layer {layer!r}, which is not among layers={list(layers)}")
+        if isinstance(neurons, (str, bytes)) or not isinstance(neurons, (Sequence, np.ndarray)):
+            raise TypeError(f"track[{layer!r}] must be a list of neuron numbers, got {neurons!r}")
+        for neuron in neurons:
+            if isinstance(neuron, bool) or not isinstance(neuron, (int, np.integer)):
+                raise TypeError(f"track[{layer!r}] must be a list of neuron numbers, got {neuron!r} in it")
+            if neuron < 0:
+                raise ValueError(f"track[{layer!r}] holds {neuron}; neurons are numbered from 0")
+        checked[layer] = tuple(dict.fromkeys(int(neuron) for neuron in neurons))
+    return checked
+
+
+def _check_threshold(threshold: float | str) -> float | None:
+    if isinstance(threshold, str):
+        if threshold != "auto":
+            raise ValueError(f"threshold must be 'auto' or a number, got {threshold!r}")
+        return None
+    return _check_number("threshold", threshold, -math.inf, math.inf)
+
+
+def _check_number(argument: str, value: float, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{argument} must be a number, got {type(value).__name__}: {value!r}")
+    if not low < value < high:
+        raise ValueError(f"{argument} must be between {low} and {high}, got {value}")
+    return float(value)
+
+
+def _check_count(argument: str, value: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{argument} must be a whole number, got {type(value).__name__}: {value!r}")
+    if not 1 <= value <= most:
+        raise ValueError(f"{argument} must be between 1 and {most}, got {value}")
+    return int(value)

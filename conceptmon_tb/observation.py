@@ -1,0 +1,150 @@
+"""From the activations of one layer to its snapshot: detector, embedding, metrics and map in a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptmon_tb import functional
+from conceptmon_tb.detectors import ConceptDetector
+from conceptmon_tb.projection import ConceptMap
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, IntArray
+
+
+class Placement(NamedTuple):
+    """Where the neurons of a layer were at one moment.
+
+    Attributes:
+        embedding: `(neurons, dim)` float32.
+        valid: `(neurons,)` bool.
+    """
+
+    embedding: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Observer:
+    """Everything that holds still while a training is watched.
+
+    Attributes:
+        space: The concept space.
+        concept_map: Its map, which places neurons.
+        text_embedding: `(concepts, dim)` float32, unit length.
+        anchor_set: `(anchors, dim)` float32: A of Eq. 2.2.
+        concept_activations: `(images, concepts)` float32 cosines of the probe's pictures and the words.
+        detector: The concept detector.
+        temperature: T of Eq. 2.1.
+        threshold: A similarity, None to calibrate it.
+        threshold_level: Share of meaningless neurons that a calibrated threshold lets pass.
+        top_concepts: Concepts kept for each neuron.
+        num_images: Top images kept for each neuron.
+        seed: Of the calibration.
+    """
+
+    space: ConceptSpace
+    concept_map: ConceptMap
+    text_embedding: Tensor
+    anchor_set: Tensor
+    concept_activations: Tensor
+    detector: ConceptDetector
+    temperature: float
+    threshold: float | None
+    threshold_level: float
+    top_concepts: int
+    num_images: int
+    seed: int
+
+
+def observe_layer(
+    layer: str,
+    activations: Tensor,
+    observer: Observer,
+    tracked: Sequence[int] = (),
+    before: Placement | None = None,
+) -> tuple[ConceptSnapshot, Placement]:
+    """Describe one layer at one moment.
+
+    Args:
+        layer: Name of the layer.
+        activations: `(images, neurons)` float32, pooled over the probe.
+        observer: What holds still.
+        tracked: Neurons to follow.
+        before: Where the neurons were at the last observation, None at the first.
+
+    Returns:
+        The snapshot, and the placement to hand over next time.
+
+    Raises:
+        ValueError: A tracked neuron does not exist.
+    """
+    num_neurons = activations.shape[1]
+    beyond = [neuron for neuron in tracked if neuron >= num_neurons]
+    if beyond:
+        raise ValueError(
+            f"track[{layer!r}] names neuron {beyond[0]}, but the layer has {num_neurons}: "
+            f"0..{num_neurons - 1}"
+        )
+    health = functional.valid_neurons(activations)
+    valid = health.valid
+    similarity = observer.detector.similarity(activations, observer.concept_activations)
+    embedding = functional.embed_neurons(similarity, observer.text_embedding, observer.temperature)
+    embedding = embedding.masked_fill(~valid[:, None], 0.0)
+    best, concepts = similarity.topk(min(observer.top_concepts, similarity.shape[1]), dim=1)
+    best = best.masked_fill(~valid[:, None], 0.0)
+    threshold = observer.threshold
+    if threshold is None:
+        threshold = observer.detector.null_threshold(
+            activations, observer.concept_activations, observer.threshold_level, observer.seed
+        )
+    interpretable = valid & (best[:, 0] > threshold)
+    position = observer.concept_map.project(embedding.numpy())
+    position[~valid.numpy()] = math.nan
+    nearest_distance, nearest_neuron = functional.anchor_distances(
+        embedding, torch.from_numpy(observer.space.anchor_embedding), valid
+    )
+    snapshot = ConceptSnapshot(
+        layer=layer,
+        space=observer.space,
+        embedding=embedding.numpy(),
+        concept_ids=_ids(concepts, valid),
+        similarity=best.numpy(),
+        interpretable=interpretable.numpy(),
+        valid=valid.numpy(),
+        position=position,
+        top_images=_ids(functional.top_images(activations, observer.num_images), valid),
+        displacement=_displacement(before, embedding, valid).numpy(),
+        threshold=float(threshold),
+        threshold_level=observer.threshold_level if observer.threshold is None else None,
+        category_counts=functional.category_counts(concepts[:, 0], interpretable, observer.space.categories),
+        anchor_distance=float(functional.anchor_distance(embedding, observer.anchor_set, valid)),
+        anchor_distance_gated=float(
+            functional.anchor_distance(embedding, observer.anchor_set, interpretable)
+        ),
+        mean_pairwise_distance=float(functional.mean_pairwise_distance(embedding, valid)),
+        num_dead=int(health.dead.sum()),
+        num_constant=int(health.constant.sum()),
+        num_nonfinite=int(health.nonfinite.sum()),
+        anchor_nearest_distance=nearest_distance.numpy(),
+        anchor_nearest_neuron=nearest_neuron.numpy().astype(np.int32),
+        detector=observer.detector.describe(),
+        temperature=observer.temperature,
+        tracked=tuple(tracked),
+    )
+    return snapshot, Placement(embedding, valid)
+
+
+def _ids(ids: Tensor, valid: Tensor) -> IntArray:
+    return ids.masked_fill(~valid[:, None], -1).numpy().astype(np.int32)
+
+
+def _displacement(before: Placement | None, embedding: Tensor, valid: Tensor) -> Tensor:
+    if before is None or before.embedding.shape != embedding.shape:
+        return torch.full(valid.shape, torch.nan)
+    return functional.displacement(before.embedding, embedding, before.valid & valid)
