@@ -1,0 +1,325 @@
+"""The writer: one call per epoch puts the concepts of a model into the run's event file.
+
+Logging never kills training: a failure inside monitoring, or a disk that is full, warns once and the
+training goes on; `strict=True` raises instead. What was written before stays readable.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.compat.proto import event_pb2
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from conceptmon_tb.monitor import ConceptMonitor
+from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
+from conceptmon_tb.summary import concept_summary, space_summary
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Sent:
+    """What a writer has sent, so that spaces and thumbnails go out once and steps are not repeated."""
+
+    space: str = ""
+    images: set[int] = field(default_factory=set)
+    steps: set[tuple[str, int]] = field(default_factory=set)
+    warned: bool = False
+
+
+_sent: weakref.WeakKeyDictionary[SummaryWriter, _Sent] = weakref.WeakKeyDictionary()
+
+
+class ConceptWriter(SummaryWriter):
+    """A SummaryWriter that also knows how to log concepts.
+
+    A fresh run starts with a START event at step 0, so that a later `purge_step=k` hides the steps from k
+    on in both of TensorBoard's loading modes; a folder that holds event files already is only continued.
+
+    Args:
+        log_dir: The run's folder; as in SummaryWriter.
+        monitor: What looks at the model.
+        strict: True raises a failure inside monitoring or writing; False warns once and goes on; None does
+            as `monitor.strict` says.
+        purge_step: Resume from a checkpoint: hide what an earlier session logged at this step and later.
+            Without it, a step that an earlier session logged must not be logged again.
+        **options: Further keyword arguments of SummaryWriter.
+
+    Raises:
+        OSError: The folder cannot be made or written to.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | Path | None = None,
+        *,
+        monitor: ConceptMonitor | None = None,
+        strict: bool | None = None,
+        purge_step: int | None = None,
+        **options: Any,
+    ) -> None:
+        if monitor is not None and not isinstance(monitor, ConceptMonitor):
+            raise TypeError(f"monitor must be a ConceptMonitor or None, got {type(monitor).__name__}")
+        self.monitor = monitor
+        self.strict = strict if strict is not None else bool(monitor is not None and monitor.strict)
+        is_local = log_dir is not None and "://" not in str(log_dir)
+        if is_local:
+            _check_folder(Path(str(log_dir)))
+        is_fresh = not log_dir or (is_local and not any(Path(str(log_dir)).glob("*tfevents*")))
+        if purge_step is None and is_fresh:
+            purge_step = 0
+        super().__init__(None if log_dir is None else str(log_dir), purge_step=purge_step, **options)
+
+    def add_concepts(self, model: nn.Module, global_step: int, walltime: float | None = None) -> None:
+        """Look at the model and log what its neurons detect.
+
+        The model and the random streams are bit for bit as before afterwards. A second call at the same
+        step is refused: the first stays (a warning, or with `strict` a ValueError).
+
+        Args:
+            model: The model in training.
+            global_step: The epoch or step, -1 or more; the same axis as your scalars.
+            walltime: Seconds since 1970; None for now.
+
+        Raises:
+            RuntimeError: The writer is closed.
+            TypeError: `global_step` is not a whole number.
+            ValueError: There is no monitor, or `global_step` is below -1.
+            Exception: Whatever failed inside, with `strict` only.
+        """
+        if self.monitor is None:
+            raise ValueError("the writer has no monitor; make it with ConceptWriter(log_dir, monitor=...)")
+        step = _check_step(global_step)
+        _check_open(self)
+        self._reopen_if_failed()
+        sent = _sent.setdefault(self, _Sent())
+        if _is_repeated(sent, self.monitor.layers, step, self.strict):
+            return
+        try:
+            snapshots = self.monitor.observe(model)
+        except Exception as error:
+            if self.strict:
+                raise
+            _warn_once(sent, f"concepts were not logged at step {step}", error)
+            return
+        add_concepts(self, snapshots, step, self.monitor.probe, walltime, strict=self.strict)
+
+    def _get_file_writer(self) -> Any:
+        file_writer: Any = super()._get_file_writer()  # type: ignore[no-untyped-call]
+        if not isinstance(file_writer.event_writer, _GuardedEventWriter):
+            file_writer.event_writer = _GuardedEventWriter(file_writer.event_writer, self)
+        return file_writer
+
+    def _reopen_if_failed(self) -> None:
+        """Try a new event file after a failed write: the disk may have room again."""
+        old: Any = self.file_writer
+        if not old.event_writer.failed:
+            return
+        self.file_writer = None
+        try:
+            self._get_file_writer()
+        except OSError:
+            self.file_writer = old
+            return
+        logger.warning("logging to %s again; what was logged since the failure is lost", self.log_dir)
+        sent = _sent.setdefault(self, _Sent())
+        sent.space, sent.warned = "", False
+        sent.images.clear()
+
+
+def add_concepts(
+    writer: SummaryWriter,
+    snapshots: Mapping[str, ConceptSnapshot],
+    global_step: int,
+    images: ProbeSet | ProbeImages | None = None,
+    walltime: float | None = None,
+    *,
+    strict: bool = False,
+) -> None:
+    """Log snapshots with any SummaryWriter of torch (Lightning's and Accelerate's are such).
+
+    Everything goes into one Event. The space goes with the first snapshots and again when it changes;
+    thumbnails go once for each writer.
+
+    Args:
+        writer: An open SummaryWriter.
+        snapshots: From `ConceptMonitor.observe`, by layer.
+        global_step: The epoch or step, -1 or more.
+        images: The probe set (`monitor.probe`) or thumbnails of it; None logs no pictures.
+        walltime: Seconds since 1970; None for now.
+        strict: Raise a failure, or a second call at the same step, instead of warning.
+
+    Raises:
+        RuntimeError: The writer is closed.
+        TypeError: An argument of the wrong type.
+        ValueError: `global_step` is below -1.
+    """
+    if not hasattr(writer, "_get_file_writer"):
+        raise TypeError(
+            f"writer must be a torch.utils.tensorboard.SummaryWriter, got {type(writer).__name__}; "
+            f"a Lightning logger's is logger.experiment"
+        )
+    step = _check_step(global_step)
+    _check_open(writer)
+    sent = _sent.setdefault(writer, _Sent())
+    if not snapshots or _is_repeated(sent, snapshots, step, strict):
+        return
+    try:
+        _write(writer, sent, snapshots, step, images, walltime)
+    except Exception as error:
+        if strict:
+            raise
+        _warn_once(sent, f"concepts were not logged at step {step}", error)
+
+
+def _write(
+    writer: SummaryWriter,
+    sent: _Sent,
+    snapshots: Mapping[str, ConceptSnapshot],
+    step: int,
+    images: ProbeSet | ProbeImages | None,
+    walltime: float | None,
+) -> None:
+    spaces = {snapshot.space.fingerprint: snapshot.space for snapshot in snapshots.values()}
+    if len(spaces) != 1:
+        raise ValueError(
+            f"snapshots of one step must share one space, got {len(spaces)}; log them at two steps"
+        )
+    (fingerprint, space), *_ = spaces.items()
+    new = _new_images(snapshots, images, sent.images)
+    summary = concept_summary(snapshots, step, new)
+    if fingerprint != sent.space:
+        with_space = space_summary(space, step)
+        with_space.MergeFrom(summary)
+        summary = with_space
+    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
+    file_writer.add_summary(summary, step, walltime)
+    sent.space = fingerprint
+    sent.images.update([] if new is None else new.ids.tolist())
+    sent.steps.update((layer, step) for layer in snapshots)
+
+
+def _new_images(
+    snapshots: Mapping[str, ConceptSnapshot], images: ProbeSet | ProbeImages | None, known: set[int]
+) -> ProbeImages | None:
+    """Thumbnails that the snapshots refer to and that were not sent yet."""
+    if images is None:
+        return None
+    referred = np.unique(np.concatenate([snapshot.top_images.ravel() for snapshot in snapshots.values()]))
+    wanted = [image for image in referred.tolist() if image >= 0 and image not in known]
+    if not wanted:
+        return None
+    if isinstance(images, ProbeSet):
+        return images.images(wanted)
+    kept = np.isin(images.ids, wanted)
+    return ProbeImages(ids=images.ids[kept], thumbnails=images.thumbnails[kept])
+
+
+def _check_step(global_step: Any) -> int:
+    if isinstance(global_step, (Tensor, np.ndarray)) and global_step.ndim == 0:
+        global_step = global_step.item()
+    if isinstance(global_step, bool) or not isinstance(global_step, (int, np.integer)):
+        raise TypeError(
+            f"global_step must be a whole number, got {type(global_step).__name__}: {global_step!r}"
+        )
+    if global_step < -1:
+        raise ValueError(f"global_step must be -1 (before training) or more, got {global_step}")
+    return int(global_step)
+
+
+def _check_open(writer: SummaryWriter) -> None:
+    if writer.all_writers is None:
+        raise RuntimeError(
+            f"the writer of {writer.log_dir} is closed; call add_concepts before close(), inside "
+            f"the with block"
+        )
+
+
+def _is_repeated(sent: _Sent, layers: Any, step: int, strict: bool) -> bool:
+    """TensorBoard's loaders disagree about which of two values at one step counts: keep the first."""
+    repeated = [layer for layer in layers if (layer, step) in sent.steps]
+    if not repeated:
+        return False
+    message = (
+        f"concepts of {', '.join(repeated)} were logged at global_step={step} before; the first stays. "
+        f"Give every call a step of its own"
+    )
+    if strict:
+        raise ValueError(message)
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
+    return True
+
+
+def _warn_once(sent: _Sent, what: str, error: Exception) -> None:
+    message = f"{what}: {type(error).__name__}: {error}"
+    if sent.warned:
+        logger.debug(message)
+        return
+    sent.warned = True
+    warnings.warn(
+        f"{message}. Training goes on; further failures are not reported. strict=True raises them",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    """Say at once, and by name, that a folder cannot be written to: torch's writer thread says it later."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"log_dir cannot be written to ({error.strerror}); choose another folder",
+            str(folder),
+        ) from error
+
+
+class _GuardedEventWriter:
+    """Stands between torch's FileWriter and the event file: a failed write must not stop the training."""
+
+    def __init__(self, inner: Any, owner: ConceptWriter) -> None:
+        self._inner = inner
+        self._owner = weakref.ref(owner)
+        self.failed = False
+
+    def add_event(self, event: event_pb2.Event) -> None:
+        if not self.failed:
+            self._guard(self._inner.add_event, event)
+
+    def flush(self) -> None:
+        if not self.failed:
+            self._guard(self._inner.flush)
+
+    def close(self) -> None:
+        self._guard(self._inner.close)
+
+    def reopen(self) -> None:
+        self._inner.reopen()
+
+    def get_logdir(self) -> str:
+        return str(self._inner.get_logdir())
+
+    def _guard(self, act: Any, *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except Exception as error:
+            self.failed = True
+            owner = self._owner()
+            if owner is None or owner.strict:
+                raise
+            what = f"the event file in {self.get_logdir()} could not be written"
+            _warn_once(_sent.setdefault(owner, _Sent()), what, error)
