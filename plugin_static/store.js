@@ -108,10 +108,13 @@ export function createStore() {
     runs.value = { ...runs.peek(), [run]: { ...current, ...change } };
   };
 
+  let rememberedStep = NaN;
   /** Keep the step while the list of steps under the cursor changes. @param {() => void} change */
   const keepingStep = (change) => {
     const before = steps.peek();
-    const at = stepAt(before, cursor.peek());
+    // A layer that is still being fetched has no steps: the last known one outlives it.
+    if (before.length) rememberedStep = stepAt(before, cursor.peek());
+    const at = rememberedStep;
     const wasAtEnd = following.peek();
     batch(() => {
       change();

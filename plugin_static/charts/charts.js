@@ -16,6 +16,7 @@ const chart = ({ title, label, width, height, body }) => html`<figure class="cha
 
 /** @param {Series[]} series @param {any} x @param {number} width @param {number} height @param {number} now @param {boolean} [fromZero] */
 function lines(series, x, width, height, now, fromZero = false) {
+  const within = (/** @type {Point[]} */ points) => Math.max(points[0].x, Math.min(points[points.length - 1].x, Number.isNaN(now) ? Infinity : now));
   const values = series.flatMap(({ points }) => points.map(({ y }) => y));
   if (!values.length) return { body: svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>Nothing logged yet</text>`, read: '' };
   const low = Math.min(...values);
@@ -30,7 +31,7 @@ function lines(series, x, width, height, now, fromZero = false) {
   return {
     body: svg`${grid({ y, ticks: y.ticks(3), width })}
       ${shown.map(({ points, className }) => svg`<path class="line ${className}" d=${linePath(x, y, thin(points, 800))}/>`)}
-      ${labelled.map(({ points, className }) => svg`<circle class="line-dot ${className}" cx=${x(Math.max(points[0].x, Math.min(points[points.length - 1].x, now)))} cy=${y(valueAt(points, now) ?? 0)} r="3"/>`)}
+      ${labelled.map(({ points, className }) => svg`<circle class="line-dot ${className}" cx=${x(within(points))} cy=${y(valueAt(points, now) ?? 0)} r="3"/>`)}
       ${endLabels(labels, width, height)}`,
     read: labels.map(({ text, value }) => `${text} ${value}`).join(', '),
   };
@@ -83,10 +84,13 @@ scalarChart.count = (store) => chosenGroups(store).chosen.length;
 /** @param {import('../api.js').Metrics[]} metrics @param {'d_anchor' | 'd_anchor_gated'} field */
 const metricPoints = (metrics, field) => metrics.flatMap((entry) => (entry[field] === null || entry[field] === undefined ? [] : [{ x: entry.step, y: /** @type {number} */ (entry[field]) }]));
 
+/** Of the run compared with. @param {Store} store */
+const metricsOf = (store) => store.comparedData.value?.timeline[store.layerName.value] ?? [];
+
 /** @param {Store} store @param {any} x @param {number} width @param {number} height */
 export function anchorChart(store, x, width, height) {
   const metrics = store.metrics.value;
-  const other = store.comparedData.value?.timeline[store.layerName.value] ?? [];
+  const other = metricsOf(store);
   /** @type {Series[]} */
   const series = [
     { points: metricPoints(other, 'd_anchor'), name: '', className: 'other', swatch: '', label: false },
@@ -106,7 +110,7 @@ export function interpretableChart(store, x, width, height) {
   const now = store.metricsNow.value;
   const hidden = store.hidden.value;
   const categories = (space?.categories ?? []).filter(({ name }) => metrics.some((entry) => entry.category_counts?.[name]));
-  const total = Math.max(0, ...metrics.map(({ interpretable }) => interpretable));
+  const total = Math.max(0, ...[...metrics, ...metricsOf(store)].map(({ interpretable }) => interpretable));
   const neurons = store.layer.value?.neurons ?? 0;
   const first = metrics[0];
   const baseline = first && first.step <= 0 && metrics.length > 1 ? first.interpretable : null;
@@ -115,11 +119,15 @@ export function interpretableChart(store, x, width, height) {
   const bands = stack().keys(categories.map(({ name }) => name)).value((/** @type {any} */ entry, key) => entry.category_counts?.[key] ?? 0)(/** @type {any} */ (metrics));
   const shape = area((/** @type {any} */ d) => x(d.data.step), (d) => y(d[0]), (d) => y(d[1])).curve(curveMonotoneX);
   const last = metrics.length - 1;
-  const labels = bands.map((band, i) => ({
-    y: (y(band[last][0]) + y(band[last][1])) / 2, text: categories[i].label, value: formatCount(now?.category_counts?.[categories[i].name] ?? 0),
-    className: `ink-slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}`,
-  }));
-  const threshold = now?.threshold === null || now?.threshold === undefined ? '' : `threshold ${formatNumber(now.threshold)}${now.threshold_level ? ` (${formatShare(now.threshold_level)} by chance)` : ''}`;
+  // A category that was and is no more needs no label; the legend still counts it.
+  const labels = bands.flatMap((band, i) => {
+    const { name, label, slot } = categories[i];
+    const count = now?.category_counts?.[name] ?? 0;
+    if (!count && band[last][0] === band[last][1]) return [];
+    return [{ y: (y(band[last][0]) + y(band[last][1])) / 2, text: label, value: formatCount(count), className: `ink-slot-${slot}${hidden.has(name) ? ' off' : ''}` }];
+  });
+  const other = metricsOf(store).map(({ step, interpretable }) => ({ x: step, y: interpretable }));
+  const threshold = now?.threshold === null || now?.threshold === undefined ? '' : `threshold ${formatNumber(now.threshold)}${now.threshold_level && width > 400 ? ` (${formatShare(now.threshold_level)} by chance)` : ''}`;
   const title = html`Interpretable neurons <span class="chart-note"><b>${now ? formatCount(now.interpretable) : '–'}</b> of ${formatCount(neurons)}</span>
     <span class="chart-note chart-right" title="Best similarity above which a neuron counts as interpretable">${threshold}</span>`;
   const body = metrics.length && categories.length ? svg`${grid({ y, ticks: y.ticks(4).filter(Number.isInteger), width })}
@@ -127,8 +135,9 @@ export function interpretableChart(store, x, width, height) {
     ${metrics.length > 1
       ? bands.map((band, i) => svg`<path class="band slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}" d=${shape(/** @type {any} */ (band)) ?? ''}/>`)
       : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${x(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
+    ${other.length > 1 ? svg`<path class="line other" d=${linePath(x, y, other)}/>` : nothing}
     ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}/>
-      <text class="baseline-name" x=${width - MARGIN.right - 4} y=${y(baseline) - 5} text-anchor="end">before training: ${formatCount(baseline)}</text>`}
+      <text class="baseline-name" x=${MARGIN.left + 5} y=${y(baseline) - 5}>before training: ${formatCount(baseline)}</text>`}
     ${endLabels(labels, width, height)}`
     : svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;
   const read = labels.map(({ text, value }) => `${text} ${value}`).join(', ');

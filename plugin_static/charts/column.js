@@ -38,7 +38,7 @@ export function mountCharts(host, store, player) {
   /** Heights follow the room: two scalar charts where the column is tall. */
   const plan = computed(() => {
     const room = size.value.height;
-    const budget = Math.max(300, Math.min(560, room * 0.66)) - AXIS;
+    const budget = Math.max(290, Math.min(600, room - 205)) - AXIS;
     const scalars = scalarChart.count(store) > 1 && budget > 420 ? 2 : 1;
     const unit = (budget - GAP * (scalars + 1)) / (scalars + 1 + 1.75);
     return { scalars, small: Math.round(unit), large: Math.round(unit * 1.75) };
@@ -67,7 +67,7 @@ export function mountCharts(host, store, player) {
     const spans = heights.map((height) => { const span = [top + MARGIN.top, top + height - MARGIN.bottom]; top += height + GAP; return span; });
     render(store.steps.value.length ? svg`
       ${ghost === null ? '' : spans.map(([a, b]) => svg`<line class="ghost-line" x1=${ghost} x2=${ghost} y1=${a} y2=${b}/>`)}
-      ${spans.map(([a, b]) => svg`<line class="now-under" x1=${at} x2=${at} y1=${a} y2=${b}/><line class="now" x1=${at} x2=${at} y1=${a} y2=${b}/>`)}` : svg``, /** @type {any} */ (cursor));
+      ${spans.map(([a, b], i) => svg`${i === spans.length - 1 ? svg`<line class="now-under" x1=${at} x2=${at} y1=${a} y2=${b}/>` : ''}<line class="now" x1=${at} x2=${at} y1=${a} y2=${b}/>`)}` : svg``, /** @type {any} */ (cursor));
   });
 
   const stepUnder = (/** @type {PointerEvent} */ event) => untracked(() => x.value.invert(event.clientX - host.getBoundingClientRect().left));

@@ -160,8 +160,10 @@ export class CanvasRenderer {
         context.fill();
       };
       const ring = marks[neuron] & MARK.SELECTED ? 2.2 : 1.3;
-      disc(radius + 1.4 + ring, palette.ink);
-      disc(radius + 1.4, palette.well);
+      if (context.globalAlpha === 1) {
+        disc(radius + 1.4 + ring, palette.ink);
+        disc(radius + 1.4, palette.well);
+      }
       disc(radius, this.#color(paint.code[base + neuron]));
     }
     context.globalAlpha = 1;

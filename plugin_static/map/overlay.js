@@ -15,11 +15,14 @@ import { labelOf } from '../model/layer.js';
  * @property {boolean} showLabels
  * @property {string | null} concept the word that is brought out
  * @property {string} run
+ * @property {import('../model/geometry.js').Rect[]} keepFree places where other things are written
  */
 
 const STAR = starPath(8.5);
-const WORDS_FROM_ZOOM = 1.3;
-const MAX_WORDS = 70;
+/** Fully zoomed out the words are few and far between, to tell regions apart; close up all that find room. */
+const DENSE_FROM_ZOOM = 1.5;
+const SPARSE_PAD = 26;
+const MAX_WORDS = 90;
 const ANCHOR_FONT = '600 12.5px "Inter Variable", system-ui, sans-serif';
 const WORD_FONT = '500 11px "Inter Variable", system-ui, sans-serif';
 
@@ -49,9 +52,9 @@ export function renderOverlay(element, state) {
   const anchors = space.anchors.map((name, i) => ({ name, ...toPixel(space.anchorPosition, i) }));
   const stars = anchors.map(({ x, y }) => ({ left: x - 9, right: x + 9, top: y - 9, bottom: y + 9 }));
   const names = showLabels
-    ? placeLabels(anchors.map(({ name, x, y }) => ({ x, y, width: widthOf(name, ANCHOR_FONT) })), size, { taken: stars })
+    ? placeLabels(anchors.map(({ name, x, y }) => ({ x, y, width: widthOf(name, ANCHOR_FONT) })), size, { taken: [...state.keepFree, ...stars] })
     : [];
-  const taken = [...stars];
+  const taken = [...state.keepFree, ...stars];
   anchors.forEach(({ name }, i) => {
     const place = names[i];
     if (place) taken.push({ left: place.x - 2, right: place.x + widthOf(name, ANCHOR_FONT) + 2, top: place.y - 12, bottom: place.y + 4 });
@@ -59,6 +62,7 @@ export function renderOverlay(element, state) {
   const words = showLabels ? chooseWords(state, toPixel, taken) : [];
   element.setAttribute('aria-label', `Concept map of ${state.run}: anchors ${space.anchors.join(', ') || 'none'}`);
   render(svg`
+    <g class="terrain" aria-hidden="true">${space.categories.map(({ slot }, i) => svg`<path class="line-slot-${slot}" d=${terrainPath(space, i, toPixel, size)}/>`)}</g>
     <g class="words">${words.map(({ word, x, y, bright }) => svg`<text class=${bright ? 'bright' : ''} x=${x} y=${y}>${word}</text>`)}</g>
     <g class="stars">${anchors.map(({ x, y }) => svg`<path d=${STAR} transform="translate(${x.toFixed(1)},${y.toFixed(1)})"/>`)}</g>
     <g class="names">${anchors.map(({ name }, i) => {
@@ -82,9 +86,24 @@ function chooseWords({ space, layer, epoch, size, zoom, concept }, toPixel, take
   const anchors = new Set(space.anchors);
   const found = space.words
     .map((word, i) => ({ word, count: counts[i], bright: word === concept, ...toPixel(space.position, i) }))
-    .filter(({ word, x, y, bright }) => (bright || (zoom >= WORDS_FROM_ZOOM && !anchors.has(word))) && x > 0 && y > 0 && x < size.width && y < size.height)
+    .filter(({ word, x, y, bright }) => (bright || !anchors.has(word)) && x > 0 && y > 0 && x < size.width && y < size.height)
     .sort((a, b) => Number(b.bright) - Number(a.bright) || b.count - a.count)
     .slice(0, 250);
-  const places = placeLabels(found.map(({ word, x, y }) => ({ x, y, width: widthOf(word, WORD_FONT) })), size, { taken, centred: true, height: 12 });
+  const places = placeLabels(found.map(({ word, x, y }) => ({ x, y, width: widthOf(word, WORD_FONT) })), size, { taken, gap: 5, height: 12, pad: zoom < DENSE_FROM_ZOOM ? SPARSE_PAD : 2 });
   return found.flatMap((entry, i) => (places[i] ? [{ ...entry, ...places[i] }] : [])).slice(0, MAX_WORDS);
+}
+
+/**
+ * A dot for every concept of a category, as one path: a thousand elements would be slow to pan.
+ * @param {import('../model/space.js').Space} space @param {number} category
+ * @param {(position: Float32Array, i: number) => {x: number, y: number}} toPixel @param {{width: number, height: number}} size
+ */
+function terrainPath(space, category, toPixel, size) {
+  let path = '';
+  for (let i = 0; i < space.words.length; i++) {
+    if (space.categoryOfWord[i] !== category) continue;
+    const { x, y } = toPixel(space.position, i);
+    if (x > 0 && y > 0 && x < size.width && y < size.height) path += `M${x.toFixed(1)},${y.toFixed(1)}h0`;
+  }
+  return path;
 }

@@ -20,7 +20,7 @@ import { renderOverlay } from './overlay.js';
  * @property {() => readonly number[]} tracked
  */
 
-const MARGIN = { left: 56, right: 72, top: 72, bottom: 64 };
+const MARGIN = { left: 40, right: 60, top: 76, bottom: 58 };
 const PICK_RADIUS = 11;
 
 /**
@@ -100,6 +100,7 @@ export function mountMap(host, store, source, palette) {
   effect(() => { renderOverlay(overlay, {
     space: source.spaceAt()(now.value), layer: source.layer(), epoch: now.value, size: size.value, transform: transform.value,
     zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: source.run(),
+    keepFree: writtenOver(host),
   }); });
   new ResizeObserver(() => {
     // TensorBoard gives a hidden tab no height: keep what was.
@@ -145,6 +146,15 @@ export function mountMap(host, store, source, palette) {
     return [x + scale * mapX, y - scale * mapY];
   };
   return { pixelOf, size, fit, host };
+}
+
+/** Places of the caption, legend and tools, in px of the map. @param {HTMLElement} host */
+function writtenOver(host) {
+  const origin = host.getBoundingClientRect();
+  return [...(host.closest('#well')?.querySelectorAll('#caption > *, #legend, #tools, #compared-name') ?? [])].map((element) => {
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    return { left: left - origin.left - 4, right: right - origin.left + 4, top: top - origin.top - 2, bottom: bottom - origin.top + 2 };
+  });
 }
 
 /** Pan and zoom through `store.view`, so that maps side by side move together. @param {SVGSVGElement} overlay @param {Store} store */

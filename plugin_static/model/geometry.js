@@ -45,10 +45,10 @@ export const zoomed = (fit, view) => ({ scale: fit.scale * view.k, x: view.x + v
 /**
  * Greedy label placement: right, left, above, below of the mark, else hidden. Earlier requests win.
  * @param {LabelRequest[]} requests @param {Size} size
- * @param {{gap?: number, height?: number, taken?: Rect[], centred?: boolean}} [options] taken: places to keep free
+ * @param {{gap?: number, height?: number, taken?: Rect[], pad?: number}} [options] taken: places to keep free; pad: room around each label
  * @returns {({x: number, y: number} | null)[]} start of the baseline of each label, null for hidden
  */
-export function placeLabels(requests, size, { gap = 11, height = 14, taken = [], centred = false } = {}) {
+export function placeLabels(requests, size, { gap = 11, height = 14, taken = [], pad = 2 } = {}) {
   const boxes = [...taken];
   return requests.map(({ x, y, width }) => {
     const beside = [
@@ -57,9 +57,9 @@ export function placeLabels(requests, size, { gap = 11, height = 14, taken = [],
       { x: x - width / 2, y: y - gap },
       { x: x - width / 2, y: y + gap + 9 },
     ];
-    for (const place of centred ? [{ x: x - width / 2, y: y + 4 }] : beside) {
-      const rect = { left: place.x - 2, right: place.x + width + 2, top: place.y - height + 3, bottom: place.y + 3 };
-      const inside = rect.left >= 2 && rect.right <= size.width - 2 && rect.top >= 2 && rect.bottom <= size.height - 2;
+    for (const place of beside) {
+      const rect = { left: place.x - pad, right: place.x + width + pad, top: place.y - height + 5 - pad, bottom: place.y + 1 + pad };
+      const inside = place.x >= 4 && place.x + width <= size.width - 4 && place.y >= height && place.y <= size.height - 4;
       if (inside && !boxes.some((box) => overlaps(box, rect))) {
         boxes.push(rect);
         return place;

@@ -71,7 +71,7 @@ export function describeEpoch(summary, neurons, previous) {
   if (summary.commonest && summary.commonest.count > 1) {
     parts.push(`most often “${summary.commonest.word}” (${formatCount(summary.commonest.count)})`);
   }
-  if (previous !== null) parts.push(`${formatCount(summary.changed)} changed concept since ${formatCount(previous)}`);
+  if (previous !== null) parts.push(`${formatCount(summary.changed)} changed since step ${formatCount(previous)}`);
   return parts.join(' · ');
 }
 

@@ -70,6 +70,9 @@ function detail(store, neuron, x, api) {
   const isTracked = store.tracked.value.includes(neuron);
   const cursor = x(store.stepNow.value);
   const named = labelHistory(layer, store.spaceAt.value, neuron).filter(({ concept }) => concept >= 0);
+  const images = Math.max(1, Math.min(8, layer.images));
+  // A row of thumbnails as wide as the column.
+  const thumb = Math.min(48, Math.floor((x(layer.steps[layer.steps.length - 1]) + MARGIN.right - 3 * images) / images));
   const shown = named.length > 8 ? named.slice(-8) : named;
   return html`<header><h3>neuron ${neuron} <span class="chart-note">${layer.name}</span></h3>
       <button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Track (t)" @click=${() => store.toggleTracked(neuron)}>${isTracked ? 'stop tracking' : 'track'}</button>
@@ -78,7 +81,7 @@ function detail(store, neuron, x, api) {
     <p class="life">${shown.length ? html`${named.length > shown.length ? html`<span class="mute">… </span>` : nothing}${shown.map(({ from, to, word, slot }, i) => html`${i ? html`<span class="mute">→</span>` : nothing}
       <span class="stretch" data-now=${String(from <= at && at <= to)}><i class="dot slot-${slot}"></i>${word} <span class="mute">${from === to ? layer.steps[from] : `${layer.steps[from]}–${layer.steps[to]}`}</span></span>`)}` : html`<span class="mute">Never interpretable so far</span>`}</p>
     ${isValid(layer, at, neuron)
-      ? html`${thumbnails(store.data.value, topImages(layer, at, neuron), 46, (step) => api.imagePage(store.primary.value, step))}
+      ? html`${thumbnails(store.data.value, topImages(layer, at, neuron), thumb, (step) => api.imagePage(store.primary.value, step))}
         ${conceptBars(space, topConcepts(layer, at, neuron), store.metricsNow.value?.threshold)}`
       : html`<p class="hint">Dead or constant over the probe images at this step.</p>`}`;
 }
