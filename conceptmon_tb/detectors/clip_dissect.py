@@ -40,11 +40,12 @@ class ClipDissect:
 
     Args:
         similarity: "soft_wpmi", "wpmi", "cos_similarity_cubed", "cos_similarity", "rank_reorder", or short
-            "cos_cubed", "cos".
+            "cos_cubed", "cos"; each with its paper's defaults. None, the default, is soft-WPMI with the
+            prior "zscore", the choice that measured best on trained networks.
         num_null: Meaningless neurons that calibrate the threshold; at least `1 / level - 1`.
-        prior: Prior of (soft-)WPMI: "zscore" (the default here), "background", or "layer" as published.
-            The published prior compares a neuron with the other neurons of its layer, which hides what
-            they share; a background prior lets each neuron stand for itself.
+        prior: Prior of (soft-)WPMI: "layer" as published, "background" or "zscore". The published prior
+            compares a neuron with the other neurons of its layer. It suits a layer of diverse neurons; on
+            a redundant one it hides what neurons share, and few pass a calibrated threshold.
         softmax_scale: Readable name of the papers' parameter `a` of (soft-)WPMI.
         **parameters: Other parameters of the similarity function, such as `top_k`; by default the
             papers' values.
@@ -56,29 +57,31 @@ class ClipDissect:
     Source: CLIP-Dissect (Oikarinen & Weng, ICLR 2023); Concept-Monitor, thesis section 2.1.1.
 
     Example:
+        >>> ClipDissect().describe()
+        'clip-dissect soft_wpmi (prior=zscore)'
         >>> ClipDissect("soft_wpmi", top_k=50).describe()
-        'clip-dissect soft_wpmi (prior=zscore, top_k=50)'
+        'clip-dissect soft_wpmi (prior=layer, top_k=50)'
     """
 
     name = "clip-dissect"
 
     def __init__(
         self,
-        similarity: str = "soft_wpmi",
+        similarity: str | None = None,
         *,
         num_null: int = DEFAULT_NUM_NULL,
         prior: Prior | None = None,
         softmax_scale: float | None = None,
         **parameters: Any,
     ) -> None:
-        self.similarity_name = canonical_name(similarity)
+        self.similarity_name = canonical_name(similarity or "soft_wpmi")
         if num_null < 1:
             raise ValueError(f"num_null must be at least 1, got {num_null}")
         self.num_null = num_null
         if softmax_scale is not None:
             parameters["a"] = softmax_scale
         if prior is not None or self.similarity_name in _PMI:
-            parameters = {"prior": "zscore" if prior is None else prior, **parameters}
+            parameters = {"prior": prior or ("zscore" if similarity is None else "layer"), **parameters}
         self._settings = parameters
         self._defaults = _default_parameters(self.similarity_name)
         self._check_parameters()

@@ -12,9 +12,9 @@ from conceptmon_tb.functional import SIMILARITIES
 NAMES = ["cos_similarity", "cos_similarity_cubed", "rank_reorder", "wpmi", "soft_wpmi"]
 SETTINGS = [
     *[(name, {}) for name in NAMES],
-    ("soft_wpmi", {"prior": "layer"}),
+    (None, {}),
     ("soft_wpmi", {"prior": "background"}),
-    ("wpmi", {"prior": "layer"}),
+    ("wpmi", {"prior": "zscore"}),
 ]
 
 
@@ -34,6 +34,13 @@ def concept_side(images=600, concepts=40, seed=7):
     generator = torch.Generator().manual_seed(seed)
     factors = torch.randn(images, 6, generator=generator) @ torch.randn(6, concepts, generator=generator)
     return 0.2 + 0.03 * factors + 0.03 * torch.randn(images, concepts, generator=generator)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_similarity_by_name_is_the_function_with_the_papers_defaults(name):
+    activations, concepts = noise("normal", 300, 6, 0), concept_side(300)
+    expected = SIMILARITIES[name](activations, concepts)
+    assert torch.equal(ClipDissect(name).similarity(activations, concepts), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,7 +79,7 @@ def test_neurons_that_follow_a_concept_pass(name, options):
 def test_the_null_of_neurons_without_ties_is_that_of_permuted_neurons():
     concepts = concept_side()
     layer = noise("normal", 600, 50, 0)
-    detector = ClipDissect("soft_wpmi", num_null=2000)
+    detector = ClipDissect(num_null=2000)
     fast = detector.null_threshold(layer, concepts, level=0.1)
     permuted = torch.stack([column[torch.randperm(600)] for column in layer.T.repeat(40, 1)], dim=1)
     slow = detector.similarity(permuted, concepts).amax(dim=1).quantile(0.9).item()
@@ -138,7 +145,8 @@ def test_detectors_can_be_pickled():
 def test_it_is_a_concept_detector_that_describes_itself():
     assert isinstance(ClipDissect(), ConceptDetector)
     assert ClipDissect("cos_cubed").describe() == "clip-dissect cos_similarity_cubed"
-    assert ClipDissect("wpmi", prior="layer").describe() == "clip-dissect wpmi (prior=layer)"
+    assert ClipDissect().describe() == "clip-dissect soft_wpmi (prior=zscore)"
+    assert ClipDissect("wpmi").describe() == "clip-dissect wpmi (prior=layer)"
     assert ClipDissect(softmax_scale=2.0).describe() == "clip-dissect soft_wpmi (prior=zscore, a=2.0)"
 
 
