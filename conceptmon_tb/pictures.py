@@ -130,7 +130,7 @@ def to_tensor(raw: RawImage, image: int) -> Tensor:
         raw = np.asarray(raw if raw.mode in ("L", "RGB") else raw.convert("RGB"))
     array = _to_array(raw, image)
     array = array[:, :, None] if array.ndim == 2 else array
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1))).float().div_(255)
+    return torch.from_numpy(array.transpose(2, 0, 1).copy()).float().div_(255)
 
 
 def make_thumbnail(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
@@ -147,5 +147,5 @@ def make_thumbnail(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
         return np.asarray(picture)
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0))
+    square = picture.crop((left, top, left + side, top + side))
+    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
