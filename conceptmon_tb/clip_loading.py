@@ -26,7 +26,7 @@ _CONFIG_FILE = "open_clip_config.json"
 
 
 class EncoderMismatchError(ValueError):
-    """Image transform, tokenizer or weights do not belong to the encoder's model."""
+    """Image transform or tokenizer do not belong to the encoder's model."""
 
 
 class LoadedClip(NamedTuple):
@@ -60,7 +60,6 @@ def load_open_clip(
 
     Raises:
         ValueError: Unknown model or tag, with the nearest ones; a missing file.
-        EncoderMismatchError: Weights made for another activation function.
     """
     name = _resolve_model(model)
     options: dict[str, Any] = {f"image_{key}": value for key, value in (preprocess or {}).items()}
@@ -172,11 +171,6 @@ def _published_options(name: str, pretrained: str) -> dict[str, Any]:
     model_quick = bool((open_clip.get_model_config(name) or {}).get("quick_gelu", False))
     if published:
         quick = bool(published.get("quick_gelu", False))
-        if model_quick and not quick:
-            raise EncoderMismatchError(
-                f"pretrained={pretrained!r} was not trained with the QuickGELU of model={name!r}; "
-                f"use model={name.removesuffix('-quickgelu')!r}"
-            )
         return {"force_quick_gelu": True} if quick and not model_quick else {}
     tags = open_clip.list_pretrained_tags_by_model(name)
     configs = [open_clip.get_pretrained_cfg(name, tag) for tag in tags]

@@ -185,7 +185,7 @@ class OpenClipEncoder(_ClipEncoder):
 
     Raises:
         ValueError: Unknown model or tag (with the nearest ones) or missing file.
-        EncoderMismatchError: Transform, tokenizer or weights do not belong to the model.
+        EncoderMismatchError: Transform or tokenizer do not belong to the model.
     """
 
     def __init__(
