@@ -6,14 +6,11 @@ stand side by side, because they must agree. The tables are in `docs/event_forma
 
 from __future__ import annotations
 
-import io
-import math
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from conceptmon_tb.embedding_codec import (
     base_embedding,
@@ -23,11 +20,10 @@ from conceptmon_tb.embedding_codec import (
 )
 from conceptmon_tb.metadata import Payload, pack_payload
 from conceptmon_tb.payload_checks import reading
-from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray, IntArray, ProbeImages
+from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray, IntArray
 
 FLAG_INTERPRETABLE = 1
 FLAG_VALID = 2
-JPEG_QUALITY = 88
 
 _NO_ID = 0xFFFF
 
@@ -137,41 +133,6 @@ def pack_space(space: ConceptSpace, step: int) -> bytes:
         "anchor_position": np.asarray(space.anchor_position, dtype=np.float32),
     }
     return pack_payload("space", step, attrs, arrays)
-
-
-def pack_images(images: ProbeImages, step: int) -> bytes:
-    """Pack thumbnails into one JPEG atlas, row by row.
-
-    Args:
-        images: At least one thumbnail.
-        step: Global step of the first snapshot that refers to them.
-
-    Returns:
-        A container of kind "images".
-
-    Raises:
-        ValueError: There is no thumbnail, or ids and thumbnails differ in number.
-    """
-    count = len(images.ids)
-    if not count or len(images.thumbnails) != count:
-        raise ValueError(
-            f"images has {count} ids and {len(images.thumbnails)} thumbnails; "
-            "pass as many of each, at least one"
-        )
-    tile = images.thumbnails.shape[1]
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    atlas = np.zeros((rows, columns, tile, tile, 3), dtype=np.uint8)
-    atlas.reshape(rows * columns, tile, tile, 3)[:count] = images.thumbnails
-    picture = Image.fromarray(atlas.transpose(0, 2, 1, 3, 4).reshape(rows * tile, columns * tile, 3))
-    file = io.BytesIO()
-    # Colour is stored at half resolution in blocks of 16 pixels: other tiles would bleed into each other.
-    picture.save(file, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0" if tile % 16 == 0 else "4:4:4")
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "ids": np.asarray(images.ids, dtype=np.int32),
-        "jpeg": np.frombuffer(file.getvalue(), np.uint8),
-    }
-    return pack_payload("images", step, {"tile": tile, "columns": columns}, arrays)
 
 
 def unpack_space(payload: Payload) -> ConceptSpace:

@@ -7,7 +7,6 @@ cannot be used are skipped, and `Run.warnings` tells which.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.compat.proto import event_pb2
 
+from conceptmon_tb.atlas import Thumbnails, cut_atlas
 from conceptmon_tb.metadata import (
     IMAGES_TAG,
     SPACE_TAG,
@@ -32,8 +30,6 @@ from conceptmon_tb.metadata import (
 from conceptmon_tb.payload_checks import check_payload
 from conceptmon_tb.payloads import unpack_snapshot, unpack_space
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, IntArray, ProbeImages
-
-Thumbnails = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +182,8 @@ class _Collected:
         thumbnails: list[Thumbnails] = []
         for step, payload in sorted(self._payloads[IMAGES_TAG].items()):
             try:
-                tiles = _cut_atlas(payload)
-            except (OSError, ValueError) as error:
+                tiles = cut_atlas(payload)
+            except PayloadError as error:
                 self._warnings.append(f"images of step {step}: {error}")
                 continue
             if thumbnails and tiles.shape[1:] != thumbnails[0].shape[1:]:
@@ -199,19 +195,6 @@ class _Collected:
             return None
         all_ids, first = np.unique(np.concatenate(ids), return_index=True)
         return ProbeImages(ids=all_ids, thumbnails=np.concatenate(thumbnails)[first])
-
-
-def _cut_atlas(payload: Payload) -> Thumbnails:
-    tile, columns = int(payload.attrs["tile"]), int(payload.attrs["columns"])
-    count = len(payload.arrays["ids"])
-    atlas = np.asarray(Image.open(io.BytesIO(payload.arrays["jpeg"].tobytes())).convert("RGB"))
-    rows = atlas.shape[0] // tile
-    if atlas.shape[1] != columns * tile or rows * columns < count:
-        size = f"{atlas.shape[1]} x {atlas.shape[0]}"
-        raise ValueError(f"an atlas of {size} pixels for {count} tiles of {tile}")
-    grid = atlas[: rows * tile].reshape(rows, tile, columns, tile, 3).transpose(0, 2, 1, 3, 4)
-    thumbnails: Thumbnails = grid.reshape(rows * columns, tile, tile, 3)[:count].copy()
-    return thumbnails
 
 
 def _event_files(folder: Path) -> list[Path]:

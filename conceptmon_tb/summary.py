@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping
 
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
-from tensorboard.plugins.scalar import metadata as scalar_metadata
 
+from conceptmon_tb.atlas import pack_images
 from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, layer_tag, make_metadata
-from conceptmon_tb.payloads import pack_embedding, pack_images, pack_metrics, pack_neurons, pack_space
+from conceptmon_tb.payloads import pack_embedding, pack_metrics, pack_neurons, pack_space
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
+
+SCALAR_PLUGIN_NAME = "scalars"
 
 
 def concept_summary(
@@ -97,6 +99,6 @@ def _add_blob(summary: summary_pb2.Summary, tag: str, payload: bytes) -> None:
 
 def _add_scalar(summary: summary_pb2.Summary, tag: str, value: float) -> None:
     metadata = summary_pb2.SummaryMetadata(data_class=summary_pb2.DATA_CLASS_SCALAR)
-    metadata.plugin_data.plugin_name = scalar_metadata.PLUGIN_NAME
+    metadata.plugin_data.plugin_name = SCALAR_PLUGIN_NAME
     # A plain value, as torch's add_scalar writes: scripts on EventAccumulator.Scalars() see only those.
     summary.value.add(tag=tag, metadata=metadata, simple_value=value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -39,7 +40,7 @@ class TensorBoardServer:
         self.prefix = prefix
         self._flags = [*flags, f"--path_prefix={prefix}"] if prefix else list(flags)
         self._environment = {**os.environ, **(environment or {})}
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
 
@@ -78,10 +79,8 @@ class TensorBoardServer:
     def stop(self) -> None:
         """Kill the process and the data server that it started."""
         if self._process is not None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait()
             self._process = None
         self._log.close()
@@ -122,7 +121,7 @@ class TensorBoardServer:
                 raise TimeoutError(f"not within {seconds} s; TensorBoard printed:\n{self.log[-4000:]}")
             time.sleep(0.1)
 
-    def __enter__(self) -> TensorBoardServer:
+    def __enter__(self) -> TensorBoardServer:  # noqa: PYI034  # Self is not in Python 3.10
         try:
             return self.start()
         except BaseException:

@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,19 +16,12 @@ import numpy.typing as npt
 from conceptmon_tb.embedding_codec import base_embedding, decode_embedding, stored_text_embedding
 from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, Payload, PayloadError, layer_tag, pack_payload
 from conceptmon_tb.payloads import FLAG_INTERPRETABLE, FLAG_VALID, widen_ids
+from conceptmon_tb.plugin.errors import NotFoundError
 from conceptmon_tb.plugin.index import LayerEntry, RunIndex
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Source
 
 _INT32_MAX = 2**31 - 1
-
-
-class NotFoundError(LookupError):
-    """Something that a request names is not in the log; `details` go into the answer."""
-
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.details = details
 
 
 class Answers:
@@ -226,6 +219,15 @@ class Answers:
             rows.append(row)
         return rows
 
+    def export_csv(self, source: Source, run: str, layer: str, step: int) -> str:
+        """Rows of `export` as CSV with a header line; unknown numbers are empty fields."""
+        rows = self.export_rows(source, run, layer, step)
+        file = io.StringIO()
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return file.getvalue()
+
     def _layers(self, source: Source, run: str) -> list[tuple[str, Any]]:
         layers = self._index.layers(source, run)
         if not layers and run not in source.list_blobs(run):
@@ -328,17 +330,6 @@ class _Names:
             except NotFoundError:
                 self._known[fingerprint] = ([], [])
         return self._known[fingerprint]
-
-
-def write_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Spell rows as CSV with a header line; None and NaN become empty fields."""
-    rows = list(rows)
-    file = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return file.getvalue()
 
 
 def _stack(

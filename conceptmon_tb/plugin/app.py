@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorboard import errors as tb_errors
 from tensorboard.backend import http_util
@@ -14,9 +15,12 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from conceptmon_tb.metadata import PLUGIN_NAME
-from conceptmon_tb.plugin.answers import Answers, NotFoundError, write_csv
+from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.plugin.static_files import StaticFiles
+
+if TYPE_CHECKING:
+    from conceptmon_tb.plugin.answers import Answers
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
@@ -26,10 +30,6 @@ MAX_NEAREST = 100
 _logger = logging.getLogger(__name__)
 
 Handler = Callable[["_Request"], wrappers.Response]
-
-
-class BadRequestError(ValueError):
-    """A parameter is missing or malformed."""
 
 
 class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has no types
@@ -44,9 +44,10 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
     def __init__(self, context: Any) -> None:
         super().__init__(context)
         self._provider = context.data_provider
-        self._answers = Answers()
         self._static = StaticFiles()
         self._active = False
+        self._made: Answers | None = None
+        self._lock = threading.Lock()
 
     def is_active(self) -> bool:
         """Whether any run has concept data. Once true it stays so; before, it costs one light call.
@@ -81,6 +82,16 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             "/static/*": self._static_file,
         }
         return {route: self._serve(handler) for route, handler in routes.items()}
+
+    @property
+    def _answers(self) -> Answers:
+        with self._lock:
+            if self._made is None:
+                # What decodes payloads takes a while to import: TensorBoard's start need not wait for it.
+                from conceptmon_tb.plugin.answers import Answers
+
+                self._made = Answers()
+            return self._made
 
     def _serve(self, handler: Handler) -> Any:
         """Wrap a route: methods, and every error as JSON."""
@@ -154,11 +165,12 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         spelling = request.optional_text("format") or "csv"
         if spelling not in ("csv", "json"):
             raise BadRequestError(f"parameter 'format' is {spelling!r}; it must be 'csv' or 'json'")
-        rows = self._answers.export_rows(request.source, run, layer, step)
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"concepts_{run}_{layer}_{step}")
         headers = [("Content-Disposition", f'attachment; filename="{name}.{spelling}"')]
         if spelling == "csv":
-            return request.respond(write_csv(rows), "text/csv", headers=headers)
+            table = self._answers.export_csv(request.source, run, layer, step)
+            return request.respond(table, "text/csv", headers=headers)
+        rows = self._answers.export_rows(request.source, run, layer, step)
         return request.respond(_dump({"neurons": rows}), JSON, headers=headers)
 
     def _index_js(self, request: _Request) -> wrappers.Response:

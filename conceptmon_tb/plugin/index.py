@@ -1,9 +1,8 @@
 """What every run holds: the light answer that the tab polls.
 
 Listing costs two calls whatever the number of runs. Only series whose signature changed are read: the
-small metrics at once and many runs together, the larger neuron payloads run by run within a time
-budget, so that a first look at 200 runs answers at once and their checksums are verified over the
-next few polls.
+small metrics at once, the larger neuron payloads within a time budget, and many runs together. So a
+first look at 200 runs answers at once, and their checksums are verified over the next few polls.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conceptmon_tb.metadata import SCHEMA_VERSION, SPACE_TAG, layer_tag, parse_layer_tag
@@ -22,8 +21,11 @@ from conceptmon_tb.plugin.source import Listing, Signature, Source
 
 VERIFY_SECONDS = 0.4
 
-# Series of metrics that are read in one call: some MB even with hundreds of epochs.
-_BATCH = 64
+# Many small reads are slow (the data server takes some 45 ms for each), and one answer of it is limited
+# to 256 MiB: series are read together up to these limits. Metrics take about 1 KB per step.
+_METRICS_PER_READ = 64
+_BYTES_PER_READ = 24 * 1024 * 1024
+_BYTES_PER_NEURON = 72
 
 
 @dataclass
@@ -98,7 +100,8 @@ class RunIndex:
             return None
         with self._lock:
             self._refresh(source, layers, patient=True)
-            return self._entries.get((source.experiment, run, layer))
+            # A copy: the next poll may fill in the entry anew while this request is being answered.
+            return replace(self._entries[source.experiment, run, layer])
 
     def layers(self, source: Source, run: str) -> list[tuple[str, Mapping[str, Signature]]]:
         """Layers of a run with their signatures by kind; empty for an unknown run."""
@@ -112,22 +115,32 @@ class RunIndex:
     ) -> bool:
         """Bring the entries of the given layers up to date; True when nothing is left to verify."""
         changed = [key for key, kinds in layers.items() if self._needs_metrics(source, key, kinds["metrics"])]
-        for batch in _batches(changed):
+        for batch in _batches(changed, lambda _: 1, _METRICS_PER_READ):
             self._read_metrics(source, {key: layers[key]["metrics"] for key in batch})
-        deadline = time.monotonic() + self._verify_seconds
-        complete = True
+        entries = {(run, layer): self._entries[source.experiment, run, layer] for run, layer in layers}
+        first: list[tuple[str, str]] = []
+        later: list[tuple[str, str]] = []
         for (run, layer), kinds in layers.items():
-            entry = self._entries[source.experiment, run, layer]
-            if entry.neurons_signature == kinds["neurons"]:
-                continue
-            tag = layer_tag(layer, "neurons")
+            if entries[run, layer].neurons_signature != kinds["neurons"]:
+                known = self._store.has(source, run, layer_tag(layer, "neurons"))
+                (later if known else first).append((run, layer))
+        deadline = time.monotonic() + self._verify_seconds
+        batches = _batches(first, lambda key: _neuron_bytes(entries[key]), _BYTES_PER_READ)
+        for batch in (*([key] for key in later), *batches):
             if not patient and time.monotonic() > deadline:
-                complete = False
-                continue
+                return False
+            self._verify(source, {key: (entries[key], layers[key]["neurons"]) for key in batch})
+        return True
+
+    def _verify(self, source: Source, batch: Mapping[tuple[str, str], tuple[LayerEntry, Signature]]) -> None:
+        listed = {(run, layer_tag(layer, "neurons")): mark for (run, layer), (_, mark) in batch.items()}
+        if len(batch) > 1:
+            self._store.read_together(source, listed)
+        for (run, layer), (entry, signature) in batch.items():
             expected = [record.point for record, *_ in entry.metrics]
-            _merge(entry, self._store.records(source, run, tag, kinds["neurons"], expected))
-            entry.neurons_signature = kinds["neurons"]
-        return complete
+            records = self._store.records(source, run, layer_tag(layer, "neurons"), signature, expected)
+            _merge(entry, records)
+            entry.neurons_signature = signature
 
     def _needs_metrics(self, source: Source, key: tuple[str, str], signature: Signature) -> bool:
         entry = self._entries.get((source.experiment, *key))
@@ -139,8 +152,7 @@ class RunIndex:
         counts = source.read_scalars(runs, {layer_tag(layer, "interpretable") for _, layer in batch})
         listed = {(run, layer_tag(layer, "metrics")): signature for (run, layer), signature in batch.items()}
         if len(batch) > 1:
-            read = source.read_many_tensors(runs, {tag for _, tag in listed})
-            self._store.adopt_many(source, listed, read)
+            self._store.read_together(source, listed)
         for (run, layer), signature in batch.items():
             tag = layer_tag(layer, "metrics")
             records = self._store.records(source, run, tag, signature)
@@ -192,18 +204,36 @@ def _layers(listed: Listing) -> Iterator[tuple[tuple[str, str], Mapping[str, Sig
                 yield (run, layer), kinds
 
 
-def _batches(keys: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """Group keys so that runs x tags of one call stay few, even where runs have different layers."""
-    by_layers: dict[frozenset[str], list[str]] = {}
+def _batches(
+    keys: list[tuple[str, str]], weigh: Callable[[tuple[str, str]], int], limit: int
+) -> Iterator[list[tuple[str, str]]]:
+    """Group `(run, layer)` for one read each; a read takes runs x tags, so a group's runs share layers."""
     layers: dict[str, set[str]] = {}
     for run, layer in keys:
         layers.setdefault(run, set()).add(layer)
+    same: dict[frozenset[str], list[str]] = {}
     for run, names in layers.items():
-        by_layers.setdefault(frozenset(names), []).append(run)
-    for same, runs in by_layers.items():
-        size = max(1, _BATCH // len(same))
-        for start in range(0, len(runs), size):
-            yield [(run, layer) for run in runs[start : start + size] for layer in sorted(same)]
+        same.setdefault(frozenset(names), []).append(run)
+    for shared, runs in same.items():
+        batch: list[tuple[str, str]] = []
+        weight = 0
+        for run in runs:
+            group = [(run, layer) for layer in sorted(shared)]
+            added = sum(map(weigh, group))
+            if added > limit:
+                yield from ([key] for key in group)
+                continue
+            if batch and weight + added > limit:
+                yield batch
+                batch, weight = [], 0
+            batch += group
+            weight += added
+        if batch:
+            yield batch
+
+
+def _neuron_bytes(entry: LayerEntry) -> int:
+    return (entry.neurons * _BYTES_PER_NEURON + 1024) * len(entry.metrics)
 
 
 def _merge(entry: LayerEntry, neurons: list[Record] | None) -> None:

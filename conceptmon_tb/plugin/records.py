@@ -63,10 +63,9 @@ class RecordStore:
         self._locks: dict[_Key, threading.Lock] = {}
         self._mutex = threading.Lock()
 
-    def is_known(self, source: Source, run: str, tag: str, signature: Signature) -> bool:
-        """Whether `records` would answer without reading anything."""
-        series = self._series.get((source.experiment, run, tag))
-        return series is not None and series.signature == signature
+    def has(self, source: Source, run: str, tag: str) -> bool:
+        """Whether a series was read before, be it that it changed since."""
+        return (source.experiment, run, tag) in self._series
 
     def records(
         self,
@@ -115,19 +114,18 @@ class RecordStore:
                 records = self._adopt(key, signature, source.read_tensors(run, tag), found)
         return [(record, found[record.point]) for record in records if record.point in found]
 
-    def adopt_many(
+    def read_together(
         self,
         source: Source,
         listed: Mapping[tuple[str, str], Signature],
-        read: Mapping[str, Mapping[str, Sequence[TensorPoint]]],
     ) -> None:
-        """Take in series that were read together.
+        """Read several series in one call; they must be small.
 
         Args:
             source: The request's source.
-            listed: Signatures by run and tag of what was asked for.
-            read: Points by run and tag.
+            listed: Signatures by run and tag: every tag of every run.
         """
+        read = source.read_many_tensors({run for run, _ in listed}, {tag for _, tag in listed})
         for (run, tag), signature in listed.items():
             key = (source.experiment, run, tag)
             with self._lock(key):

@@ -1,0 +1,17 @@
+"""What a request can get wrong; `app` answers it as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BadRequestError(ValueError):
+    """A parameter is missing or malformed."""
+
+
+class NotFoundError(LookupError):
+    """Something that a request names is not in the log; `details` go into the answer."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = details

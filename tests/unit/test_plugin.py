@@ -1,0 +1,248 @@
+"""The plugin without a TensorBoard around it: loading, caching, reading only what changed."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conceptmon_tb.metadata import Payload, layer_tag
+from conceptmon_tb.payloads import pack_metrics, pack_neurons
+from conceptmon_tb.plugin.answers import Answers
+from conceptmon_tb.plugin.app import ConceptMonitorPlugin
+from conceptmon_tb.plugin.cache import PayloadCache
+from conceptmon_tb.plugin.loader import PLUGIN_NAME as LOADER_PLUGIN_NAME
+from conceptmon_tb.plugin.loader import ConceptMonitorLoader
+from conceptmon_tb.plugin.records import RecordStore
+from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.static_files import StaticFiles
+from tests.synthetic import make_snapshots
+
+LAYERS = {"layer1": 5, "layer2": 6}
+
+
+class FakeProvider:
+    """A data provider over plain lists that counts what is read of them."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, dict[str, list[Any]]] = {}
+        self.scalars: dict[str, dict[str, list[Any]]] = {}
+        self.points_read = 0
+        self.calls = 0
+
+    def log(self, run: str, epochs: range, seed: int = 0, wall_time: float = 0.0) -> None:
+        for step, snapshots in zip(epochs, make_snapshots(len(epochs), LAYERS, seed), strict=True):
+            for layer, snapshot in snapshots.items():
+                for kind, pack in (("neurons", pack_neurons), ("metrics", pack_metrics)):
+                    data = np.frombuffer(pack(snapshot, step), np.uint8)
+                    point = SimpleNamespace(step=step, wall_time=wall_time + step, numpy=data)
+                    self.tensors.setdefault(run, {}).setdefault(layer_tag(layer, kind), []).append(point)
+
+    def list_plugins(self, ctx: Any, *, experiment_id: str) -> list[str]:
+        return ["conceptmon"] if self.tensors else []
+
+    def experiment_metadata(self, ctx: Any, *, experiment_id: str) -> Any:
+        return SimpleNamespace(data_location="here")
+
+    def list_tensors(
+        self, ctx: Any, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
+    ) -> Any:
+        self.calls += 1
+        return {
+            run: {
+                tag: SimpleNamespace(
+                    max_step=max(p.step for p in ps), max_wall_time=max(p.wall_time for p in ps)
+                )
+                for tag, ps in tags.items()
+            }
+            for run, tags in self.tensors.items()
+            if run_tag_filter is None or run in run_tag_filter.runs
+        }
+
+    def list_blob_sequences(
+        self, ctx: Any, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
+    ) -> Any:
+        return {}
+
+    def read_scalars(self, ctx: Any, **settings: Any) -> Any:
+        return self.scalars
+
+    def read_tensors(
+        self, ctx: Any, *, experiment_id: str, plugin_name: str, downsample: int, run_tag_filter: Any
+    ) -> Any:
+        self.calls += 1
+        result: dict[str, dict[str, list[Any]]] = {}
+        for run in run_tag_filter.runs:
+            for tag in run_tag_filter.tags:
+                points = self.tensors.get(run, {}).get(tag, [])[-downsample:]
+                self.points_read += len(points)
+                result.setdefault(run, {})[tag] = points
+        return result
+
+
+@pytest.fixture
+def provider() -> FakeProvider:
+    provider = FakeProvider()
+    provider.log("run", range(5))
+    return provider
+
+
+def test_a_poll_without_news_reads_nothing(provider: FakeProvider) -> None:
+    answers, source = Answers(), Source(provider)
+    first = answers.runs(source)
+    provider.calls = provider.points_read = 0
+    assert answers.runs(source) == first
+    assert (provider.calls, provider.points_read) == (1, 0)
+
+
+def test_a_new_epoch_costs_one_point_per_layer_of_neurons(provider: FakeProvider) -> None:
+    answers, source = Answers(), Source(provider)
+    answers.runs(source)
+    provider.log("run", range(5, 6))
+    provider.points_read = 0
+    answer = answers.runs(source)
+    assert answer["runs"]["run"]["layers"]["layer1"]["steps"] == [0, 1, 2, 3, 4, 5]
+    assert provider.points_read == 2 * 6 + 2 * 1  # the small metrics anew, one neurons payload per layer
+
+
+def test_a_step_that_was_logged_again_is_read_again(provider: FakeProvider) -> None:
+    answers, source = Answers(), Source(provider)
+    revision = answers.runs(source)["revision"]
+    for points in provider.tensors["run"].values():
+        del points[3:]
+    provider.log("run", range(3, 5), seed=4, wall_time=1000.0)
+    answer = answers.runs(source)
+    assert answer["revision"] != revision
+    assert answer["runs"]["run"]["layers"]["layer2"]["wall_times"] == [0, 1, 2, 1003, 1004]
+    assert answer["runs"]["run"]["layers"]["layer2"]["steps"] == [0, 1, 2, 3, 4]
+
+
+def test_dropped_steps_are_counted_by_the_scalars(provider: FakeProvider) -> None:
+    provider.scalars = {"run": {layer_tag("layer1", "interpretable"): _points(40)}}
+    described = Answers().runs(Source(provider))["runs"]["run"]
+    assert described["sampled"] == {"layer1": {"kept": 5, "logged": 40}}
+
+
+def test_another_number_of_neurons_is_skipped_with_a_reason(provider: FakeProvider) -> None:
+    snapshot = next(make_snapshots(1, {"layer1": 9}))["layer1"]
+    for kind, pack in (("neurons", pack_neurons), ("metrics", pack_metrics)):
+        data = np.frombuffer(pack(snapshot, 5), np.uint8)
+        provider.tensors["run"][layer_tag("layer1", kind)].append(
+            SimpleNamespace(step=5, wall_time=5.0, numpy=data)
+        )
+    described = Answers().runs(Source(provider))["runs"]["run"]
+    assert described["layers"]["layer1"] == {"neurons": 9, "steps": [5], "wall_times": [5.0]}
+    assert "5 steps from 0 to 4: the layer had 5 neurons" in described["skipped"][1]["reason"]
+
+
+def test_a_cache_that_is_too_small_changes_nothing_but_speed(provider: FakeProvider) -> None:
+    small, large = Answers(RecordStore(max_bytes=1)), Answers()
+    source = Source(provider)
+    assert small.runs(source) == large.runs(source)
+    assert small.layer(source, "run", "layer2", None) == large.layer(source, "run", "layer2", None)
+
+
+def test_many_threads_get_the_same_answer(provider: FakeProvider) -> None:
+    answers, source = Answers(RecordStore(max_bytes=20_000)), Source(provider)
+    expected = Answers().layer(source, "run", "layer1", 1)
+    results: list[bytes] = []
+
+    def ask() -> None:
+        for _ in range(20):
+            answers.runs(source)
+            results.append(answers.layer(source, "run", "layer1", 1))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 80
+
+
+def test_the_cache_forgets_the_least_recently_used_and_keeps_its_limit() -> None:
+    cache = PayloadCache(max_bytes=10_000)
+    for number in range(4):
+        cache.put(number, Payload("x", number, {}, {}, 1, 1000))
+        cache.get(0)
+    assert cache.num_bytes <= 10_000
+    assert [number for number in range(4) if cache.get(number) is not None] == [0, 2, 3]
+
+
+def test_the_plugin_is_inactive_until_data_exists_and_never_raises() -> None:
+    provider = FakeProvider()
+    plugin = ConceptMonitorPlugin(SimpleNamespace(data_provider=provider))
+    assert plugin.is_active() is False
+    provider.log("run", range(1))
+    assert plugin.is_active() is True
+    assert ConceptMonitorPlugin(SimpleNamespace(data_provider=None)).is_active() is False
+
+
+def test_all_steps_are_kept_unless_the_user_chose_a_number() -> None:
+    for given, expected in (({}, 0), ({"images": 3}, 0), ({"conceptmon": 7}, 7), (None, 0), ("", 0)):
+        flags = argparse.Namespace(samples_per_plugin=given)
+        ConceptMonitorLoader().fix_flags(flags)
+        assert flags.samples_per_plugin["conceptmon"] == expected
+
+
+@pytest.mark.parametrize(
+    "flags", [argparse.Namespace(), None, object(), argparse.Namespace(samples_per_plugin=3)]
+)
+def test_strange_flags_never_keep_tensorboard_from_starting(flags: Any) -> None:
+    ConceptMonitorLoader().fix_flags(flags)
+
+
+def test_without_a_data_provider_the_plugin_is_left_out() -> None:
+    assert ConceptMonitorLoader().load(SimpleNamespace(data_provider=None)) is None
+    loaded = ConceptMonitorLoader().load(SimpleNamespace(data_provider=FakeProvider()))
+    assert loaded.plugin_name == LOADER_PLUGIN_NAME
+
+
+@pytest.mark.parametrize(
+    "module", ["conceptmon_tb.plugin.loader", "conceptmon_tb.plugin.app", "conceptmon_tb.reader"]
+)
+def test_importing_the_plugin_imports_nothing_heavy(module: str) -> None:
+    heavy = ("torch", "torchvision", "open_clip", "umap", "numba", "scipy", "sklearn", "tensorflow")
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_loader_imports_neither_numpy_nor_pillow() -> None:
+    code = (
+        "import sys; from tensorboard.plugins import base_plugin; before = set(sys.modules); "
+        "import conceptmon_tb.plugin.loader; added = set(sys.modules) - before; "
+        "print([m for m in ('numpy', 'PIL') if m in added])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../plugin/app.py", "__init__.py", "/etc/passwd", "nothing.js", "C:\\x.js"]
+)
+def test_only_listed_files_are_served(name: str) -> None:
+    assert StaticFiles().read(name) is None
+
+
+def test_new_files_are_found_and_removed_ones_are_not_served(tmp_path) -> None:
+    files = StaticFiles(tmp_path)
+    assert files.read("a/b.css") is None
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.css").write_text("p {}")
+    content, mime_type, tag = files.read("a/b.css")
+    assert (content, mime_type) == (b"p {}", "text/css")
+    (tmp_path / "a" / "b.css").write_text("p {color: red}")
+    assert files.read("a/b.css")[2] != tag
+    (tmp_path / "a" / "b.css").unlink()
+    assert files.read("a/b.css") is None
+
+
+def _points(count: int) -> list[Any]:
+    return [SimpleNamespace(step=step, wall_time=float(step), value=1.0) for step in range(count)]
