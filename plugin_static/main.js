@@ -67,6 +67,8 @@ export async function start(body) {
   restoreStep(store, wanted);
   keepAddress(store);
   const loader = startLoader(store, api, wanted);
+  // So that the keys work at once, without a click into the frame.
+  window.focus();
   connectHost({ onReload: loader.refresh, onRunsChanged: loader.refresh });
 }
 

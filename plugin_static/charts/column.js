@@ -72,19 +72,27 @@ export function mountCharts(host, store, player) {
 
   const stepUnder = (/** @type {PointerEvent} */ event) => untracked(() => x.value.invert(event.clientX - host.getBoundingClientRect().left));
   let dragging = false;
+  let moved = false;
   host.addEventListener('pointerdown', (event) => {
     if (/** @type {Element} */ (event.target).closest('select, button, .chart-title')) return;
     dragging = true;
+    moved = false;
     host.setPointerCapture(event.pointerId);
     player.jump(nearestIndex(store.steps.peek(), stepUnder(event)));
   });
   host.addEventListener('pointermove', (event) => {
     const step = stepUnder(event);
     const steps = store.steps.peek();
-    if (dragging) player.scrub(indexOfStep(steps, step));
+    if (dragging) {
+      moved = true;
+      player.scrub(indexOfStep(steps, step));
+    }
     ghostStep.value = steps.length ? steps[nearestIndex(steps, step)] : null;
   });
-  host.addEventListener('pointerup', () => { if (dragging) { dragging = false; player.jump(Math.round(store.cursor.peek())); } });
+  host.addEventListener('pointerup', () => {
+    if (dragging && moved) player.jump(Math.round(store.cursor.peek()));
+    dragging = false;
+  });
   host.addEventListener('pointerleave', () => { ghostStep.value = null; });
   return { x: () => x.value };
 }

@@ -65,6 +65,7 @@ export function mountMap(host, store, source, palette) {
         ...moment, cursor, width, height, ratio: Math.min(2, window.devicePixelRatio),
         ...transform.value, radius: radius.value, trails: store.showTrails.value,
       });
+      if (layer) host.dataset.layer = layer.name;
       host.dataset.drawMs = (performance.now() - started).toFixed(2);
     });
   };

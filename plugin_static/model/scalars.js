@@ -21,7 +21,7 @@ export function groupTags(tags) {
     const split = SPLIT.exec(tag)?.[2] ?? '';
     const label = (split ? tag.replace(SPLIT, '$1') : tag).replace(/^[/_\-. ]+|[/_\-. ]+$/g, '').replace(/[/_\-. ]{2,}/g, '/') || tag;
     const key = label.toLowerCase();
-    const group = groups.get(key) ?? { key, label: label === key ? key[0].toUpperCase() + key.slice(1) : label, members: [] };
+    const group = groups.get(key) ?? { key, label: /^[a-z]{4,}$/.test(label) ? label[0].toUpperCase() + label.slice(1) : label, members: [] };
     group.members.push({ tag, split: shortSplit(split) });
     groups.set(key, group);
   }

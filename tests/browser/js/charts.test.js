@@ -1,0 +1,60 @@
+// @ts-check
+import { alignPoints, defaultGroups, groupTags, thin, valueAt } from '/plugin_static/model/scalars.js';
+import { boundingBox, fitTransform, overlaps, placeLabels, spread, zoomed } from '/plugin_static/model/geometry.js';
+import { formatCount, formatNumber, formatShare, shorten } from '/plugin_static/model/format.js';
+import { locateImages, tileStyle } from '/plugin_static/model/images.js';
+import { equal, near, ok, test } from './harness.js';
+
+test('tags of one quantity are one chart, loss first, then accuracy', () => {
+  const groups = groupTags(['lr', 'accuracy/val', 'train_loss', 'val_loss', 'concepts/l4/d_anchor', 'Loss/train', 'epoch/validation/f1']);
+  equal(groups.map(({ label, members }) => [label, members.map(({ split }) => split)]), [['Loss', ['train', 'train', 'val']], ['Accuracy', ['val']], ['epoch/f1', ['val']], ['lr', ['']]]);
+  equal(defaultGroups(groups), ['loss', 'accuracy']);
+});
+test('without loss or accuracy the first tag is shown', () => equal([defaultGroups(groupTags(['b', 'a'])), defaultGroups([])], [['a'], []]));
+test('scalars per epoch keep their steps', () => {
+  const { points, byTime } = alignPoints([[0, 10, 1], [1, 20, null], [2, 30, 3]], [0, 1, 2], [10, 20, 30]);
+  equal([points, byTime], [[{ x: 0, y: 1 }, { x: 2, y: 3 }], false]);
+});
+test('scalars per batch meet the epochs by the clock', () => {
+  const { points, byTime } = alignPoints([[0, 10, 1], [500, 15, 2], [1000, 30, 3]], [0, 1, 2], [10, 20, 30]);
+  equal([points.map(({ x }) => x), byTime], [[0, 0.5, 2], true]);
+});
+test('a value at a step is the last one logged', () => equal([valueAt([{ x: 1, y: 5 }, { x: 3, y: 7 }], 2), valueAt([{ x: 1, y: 5 }], 0), valueAt([], 0)], [5, 5, null]));
+test('thinning keeps spikes', () => {
+  const points = Array.from({ length: 5000 }, (_, x) => ({ x, y: x === 3210 ? 99 : 0 }));
+  const kept = thin(points, 400);
+  ok(kept.length <= 400 && kept.some(({ y }) => y === 99), 'the spike survives');
+  ok(kept.every(({ x }, i) => i === 0 || x >= kept[i - 1].x), 'in order');
+});
+
+test('a box ignores places that are not finite', () => equal([boundingBox(Float32Array.of(1, 2, NaN, 3, -1, 5)), boundingBox([])], [{ left: -1, right: 1, bottom: 2, top: 5 }, null]));
+test('fitting centres a box inside its margins', () => {
+  const { scale, x, y } = fitTransform({ left: 0, right: 10, bottom: 0, top: 10 }, { width: 200, height: 120 }, { left: 10, right: 10, top: 10, bottom: 10 });
+  equal([scale, x, y], [10, 50, 110]);
+});
+test('zooming comes after fitting', () => equal(zoomed({ scale: 2, x: 3, y: 4 }, { k: 10, x: 1, y: 2 }), { scale: 20, x: 31, y: 42 }));
+test('labels never overlap, the first wins, the rest is hidden', () => {
+  const places = placeLabels(Array.from({ length: 12 }, () => ({ x: 50, y: 50, width: 30 })), { width: 100, height: 100 });
+  ok(places[0] !== null && places.includes(null), 'some are shown, some hidden');
+  const boxes = places.flatMap((place) => (place ? [{ left: place.x, right: place.x + 30, top: place.y - 9, bottom: place.y + 3 }] : []));
+  ok(boxes.every((a, i) => boxes.every((b, j) => i === j || !overlaps(a, b))), 'no overlap');
+});
+test('end labels are pushed apart in order', () => {
+  const out = spread([50, 51, 49, 100], 0, 100, 10);
+  ok(out[2] < out[0] && out[0] < out[1] && out[1] < out[3], 'in order');
+  ok(out[0] - out[2] >= 10 && out[1] - out[0] >= 10 && out[3] <= 100, 'apart and inside');
+});
+
+test('numbers have about three digits', () => {
+  equal([0.12345, 1.2345, 12.345, 1234.5, 12345, 2.5e6, 0, 0.00012, NaN, null].map(formatNumber), ['0.123', '1.23', '12.3', '1235', '12.3k', '2.5M', '0', '1.2e-4', '–', '–']);
+  equal([formatCount(-1), formatCount(12345), formatShare(0.01)], ['\u22121', '12\u2009345', '1%']);
+});
+test('long names are cut in the middle', () => equal([shorten('abcdefghij', 5), shorten('abc', 5)], ['ab…ij', 'abc']));
+test('images are found in their page', () => {
+  const tile = locateImages([{ step: 4, columns: 2, ids: [7, 9, 11] }]).get(11);
+  equal(tile, { step: 4, column: 0, row: 1, columns: 2, rows: 2 });
+  const style = tileStyle(/** @type {any} */ (tile), 'http://h/images?run=a%22b&step=4', 50);
+  ok(style.includes('background-size:100px 100px') && style.includes('background-position:0px -50px'), style);
+  ok(!/url\("[^"]*"[^)]/.test(style), style);
+  near(tile?.rows ?? 0, 2);
+});

@@ -1,0 +1,65 @@
+// @ts-check
+import { describeEpoch, describeInvalid, labelHistory, suggestTracked, summariseEpoch } from '/plugin_static/model/history.js';
+import { KIND, NONE_KEY, NO_CODE, paintLayer, valueRange } from '/plugin_static/model/paint.js';
+import { searchMatches } from '/plugin_static/model/search.js';
+import { categoryOf, listCategories, spaceFromContainer } from '/plugin_static/model/space.js';
+import { equal, makeLayer, makeSpaceAnswer, ok, test } from './harness.js';
+
+const space = spaceFromContainer(makeSpaceAnswer(['red', 'striped', 'car', 'cart'], ['color', 'texture', 'object', 'object']));
+const spaceAt = () => space;
+const options = { colorBy: /** @type {const} */ ('category'), hidden: new Set(), concept: null };
+
+test('known categories keep their colours whatever their order, low-level first', () => {
+  equal(space.categories.map(({ name, slot }) => [name, slot]), [['color', 5], ['texture', 4], ['object', 0]]);
+});
+test('categories of one\'s own get colours of their own, then the free ones, then one for all', () => {
+  const names = Array.from({ length: 14 }, (_, i) => `own${i}`);
+  const slots = listCategories(['color', ...names, '']).map(({ slot }) => slot);
+  equal(slots, [5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 10, 10, 10, 10, 10, 10]);
+});
+test('a set without categories has one, called concept', () => equal(listCategories(['', '']), [{ name: '', label: 'concept', slot: 0, rank: 999 }]));
+test('no concept has no category', () => equal(categoryOf(space, -1), null));
+
+test('a neuron\'s life is told in stretches', () => {
+  const layer = makeLayer([[-1], [0], [0], [2]]);
+  equal(labelHistory(layer, spaceAt, 0).map(({ from, to, word, slot }) => [from, to, word, slot]), [[0, 0, '', -1], [1, 2, 'red', 5], [3, 3, 'car', 0]]);
+});
+test('a step is summed up in counts', () => {
+  const summary = summariseEpoch(makeLayer([[0, 2, null, -1], [2, 2, null, -1]]), spaceAt, 1);
+  equal([summary.interpretable, summary.valid, summary.invalid, summary.uninterpretable, summary.changed], [2, 3, 1, 1, 1]);
+  equal([...summary.counts], [['color', 0], ['texture', 0], ['object', 2]]);
+  equal(describeEpoch(summary, 4, 0), '2 of 4 neurons interpretable · most often “car” (2) · 1 changed since step 0');
+});
+test('invalid neurons are named by their kind', () => {
+  const metrics = /** @type {any} */ ({ dead: 12, constant: 0, nonfinite: 1 });
+  equal([describeInvalid(metrics, 13), describeInvalid(undefined, 2), describeInvalid(metrics, 0)], ['12 dead, 1 not finite', '2 without signal', '']);
+});
+test('neurons with a rich history are suggested, one for each concept', () => {
+  const layer = makeLayer([[-1, 0, 2, 3], [2, 1, 2, 3], [2, 3, 2, -1]]);
+  const chosen = suggestTracked(layer, spaceAt, 3);
+  ok(chosen.includes(1), 'the neuron with two categories');
+  ok(!chosen.includes(3), 'not one without a concept at the end');
+  equal(suggestTracked(layer, spaceAt, 0), []);
+});
+
+test('paint hides invalid neurons and dims what is filtered out', () => {
+  const layer = makeLayer([[0, 2, -1, null]]);
+  equal(paintLayer(layer, spaceAt, options).kind, [KIND.FULL, KIND.FULL, KIND.FAINT, KIND.HIDDEN]);
+  equal(paintLayer(layer, spaceAt, options).code, [5, 0, NO_CODE, NO_CODE]);
+  equal(paintLayer(layer, spaceAt, { ...options, hidden: new Set(['object', NONE_KEY]) }).kind, [KIND.FULL, KIND.DIM_FULL, KIND.DIM_FAINT, KIND.HIDDEN]);
+  equal(paintLayer(layer, spaceAt, { ...options, concept: 'car' }).kind, [KIND.DIM_FULL, KIND.FULL, KIND.DIM_FAINT, KIND.HIDDEN]);
+});
+test('a ramp runs over the values, without a value there is no colour', () => {
+  const layer = makeLayer([[0, 2, -1]]);
+  const paint = paintLayer(layer, spaceAt, { ...options, colorBy: 'similarity' });
+  equal(paint.code, [254, 254, 0]);
+  equal(paintLayer(layer, spaceAt, { ...options, colorBy: 'displacement' }).code, [NO_CODE, NO_CODE, NO_CODE]);
+  equal(valueRange(makeLayer([[null]]), 'similarity'), [0, 1]);
+});
+
+test('search finds words by their beginning first, and neurons by number', () => {
+  const layer = makeLayer([[3, 3, 2]]);
+  equal(searchMatches('CAR', layer, space, 0).map((match) => (match.type === 'concept' ? [match.word, match.count] : [])), [['cart', 2], ['car', 1]]);
+  equal(searchMatches('2', layer, space, 0), [{ type: 'neuron', neuron: 2, word: 'car', slot: 0 }]);
+  equal([searchMatches('99', layer, space, 0), searchMatches('  ', layer, space, 0)], [[], []]);
+});

@@ -1,0 +1,104 @@
+"""What a reader does in the tab, in the words of a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from playwright.sync_api import Frame, Page
+
+READY = "#map[data-layer], #empty:not([hidden])"
+# TensorBoard's own page says this one in every tab.
+FOREIGN = ("Multiple instances of Three.js",)
+
+
+@dataclass
+class Tab:
+    """The tab, opened; `frame` is its iframe inside TensorBoard's `page`."""
+
+    page: Page
+    frame: Frame
+    messages: list[str]
+
+    @classmethod
+    def open(cls, page: Page, url: str, *, ready: str = READY, **state: object) -> Tab:
+        """Open TensorBoard at the tab, with the given state in the address."""
+        messages: list[str] = []
+        page.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        hash_ = "".join(f"&p.conceptmon.{key}={quote(str(value))}" for key, value in state.items())
+        page.goto(f"{url}#conceptmon{hash_}")
+        element = page.wait_for_selector("iframe[src*=conceptmon], iframe", state="attached")
+        frame = element.content_frame()
+        assert frame is not None
+        frame.wait_for_selector(ready, timeout=30_000)
+        return cls(page, frame, messages)
+
+    @property
+    def errors(self) -> list[str]:
+        """Errors in the console so far, TensorBoard's own left out."""
+        return [text for text in self.messages if not any(foreign in text for foreign in FOREIGN)]
+
+    @property
+    def step(self) -> str:
+        """The step that the time line shows."""
+        return self.text(".step-now b").replace("\u2212", "-")
+
+    def text(self, selector: str) -> str:
+        """Visible text of the first match."""
+        return self.frame.locator(selector).first.inner_text().strip()
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
+        """Wait for a condition in small steps."""
+        for _ in range(int(seconds * 20)):
+            if condition():
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"not within {seconds} s: {what}; step {self.step}")
+
+    def press(self, key: str) -> None:
+        """Press a key; the tab has taken the focus when it opened."""
+        self.page.keyboard.press(key)
+
+    def canvas_colors(self, selector: str = "#map canvas") -> dict[str, int]:
+        """Pixels of the map by exact colour, the commonest hundred."""
+        return dict(
+            self.frame.evaluate(
+                """(selector) => {
+                    const canvas = document.querySelector(selector);
+                    const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
+                    const context = copy.getContext('2d');
+                    context.drawImage(canvas, 0, 0);
+                    const {data} = context.getImageData(0, 0, copy.width, copy.height);
+                    const counts = new Map();
+                    for (let i = 0; i < data.length; i += 4) {
+                        const hex = '#' + [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, '0')).join('');
+                        counts.set(hex, (counts.get(hex) || 0) + 1);
+                    }
+                    return [...counts].sort((a, b) => b[1] - a[1]).slice(0, 100);
+                }""",
+                selector,
+            )
+        )
+
+    def color(self, name: str) -> str:
+        """A colour of the current theme, such as "--slot-0"."""
+        return self.frame.evaluate(
+            "(name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()", name
+        )
+
+    def hover_a_neuron(self, selector: str = "#map") -> None:
+        """Move the real pointer over the map until a card appears."""
+        box = self.frame.locator(f"{selector} .overlay").bounding_box()
+        assert box is not None
+        for row in range(8, 42):
+            for column in range(8, 42):
+                self.page.mouse.move(
+                    box["x"] + box["width"] * column / 50, box["y"] + box["height"] * row / 50
+                )
+                if self.frame.locator(f"{selector} .overlay.pointing").count():
+                    self.frame.wait_for_selector("#card:not([hidden])")
+                    return
+        raise AssertionError("no neuron under the pointer anywhere on the map")
