@@ -25,6 +25,7 @@ from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
 from conceptmon_tb.summary import concept_summary, space_summary
 
+_ROOM = 1 << 16  # bytes that a folder must have room for before an event file is begun
 logger = logging.getLogger(__name__)
 
 
@@ -128,6 +129,8 @@ class ConceptWriter(SummaryWriter):
             return
         self.file_writer = None
         try:
+            if "://" not in str(self.log_dir):
+                _check_folder(Path(str(self.log_dir)))
             self._get_file_writer()
         except OSError:
             self.file_writer = old
@@ -278,8 +281,8 @@ def _check_folder(folder: Path) -> None:
     """Say at once, and by name, that a folder cannot be written to: torch's writer thread says it later."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
     except OSError as error:
         raise OSError(
             error.errno,
