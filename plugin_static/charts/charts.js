@@ -5,6 +5,9 @@ import { formatCount, formatNumber, formatShare } from '../model/format.js';
 import { alignPoints, defaultGroups, groupTags, thin, valueAt } from '../model/scalars.js';
 import { MARGIN, endLabels, grid, linePath } from './frame.js';
 
+/** The name of the baseline stands above the bands below it. */
+const BASELINE_NAME_WIDTH = 115;
+
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('./frame.js').Point} Point */
 /** @typedef {{points: Point[], name: string, className: string, swatch: string, label?: boolean}} Series */
@@ -70,7 +73,7 @@ export function scalarChart(store, x, width, height, place) {
     keys[place] = /** @type {HTMLSelectElement} */ (event.target).value;
     store.scalarChoice.value = [...new Set(keys)];
   };
-  const { body, read } = lines(series, x, width, height, store.stepNow.value);
+  const { body, read } = lines(series, x, width, height, store.step.value);
   const title = group
     ? html`<label class="chart-choice"><span class="visually-hidden">Scalar of chart ${place + 1}</span><select @change=${pick}>
         ${groups.map(({ key, label }) => html`<option value=${key} ?selected=${key === group.key}>${label}</option>`)}</select></label>
@@ -97,7 +100,7 @@ export function anchorChart(store, x, width, height) {
     { points: metricPoints(metrics, 'd_anchor_gated'), name: 'gated', className: 'soft', swatch: 'mark-soft' },
     { points: metricPoints(metrics, 'd_anchor'), name: 'all', className: '', swatch: 'mark-main' },
   ];
-  const { body, read } = lines(series, x, width, height, store.stepNow.value);
+  const { body, read } = lines(series, x, width, height, store.step.value);
   const title = html`<span title="Mean distance of every concept to its nearest neuron (Eq. 2.2): low is diverse. “gated” counts interpretable neurons only, because noise lowers the other.">Anchor distance</span>
     <span class="chart-note">lower is more diverse</span>`;
   return chart({ title, label: `Anchor distance over steps. ${read}`, width, height, body });
@@ -137,7 +140,7 @@ export function interpretableChart(store, x, width, height) {
       : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${x(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
     ${other.length > 1 ? svg`<path class="line other" d=${linePath(x, y, other)}/>` : nothing}
     ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}/>
-      <text class="baseline-name" x=${MARGIN.left + 5} y=${y(baseline) - 5}>before training: ${formatCount(baseline)}</text>`}
+      <text class="baseline-name" x=${MARGIN.left + 5} y=${y(Math.max(baseline, ...metrics.filter(({ step }) => x(step) < MARGIN.left + BASELINE_NAME_WIDTH).map(({ interpretable }) => interpretable))) - 5}>before training: ${formatCount(baseline)}</text>`}
     ${endLabels(labels, width, height)}`
     : svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;
   const read = labels.map(({ text, value }) => `${text} ${value}`).join(', ');

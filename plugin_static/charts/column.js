@@ -38,7 +38,7 @@ export function mountCharts(host, store, player) {
   /** Heights follow the room: two scalar charts where the column is tall. */
   const plan = computed(() => {
     const room = size.value.height;
-    const budget = Math.max(290, Math.min(600, room - 205)) - AXIS;
+    const budget = Math.max(290, Math.min(600, room - 250)) - AXIS;
     const scalars = scalarChart.count(store) > 1 && budget > 420 ? 2 : 1;
     const unit = (budget - GAP * (scalars + 1)) / (scalars + 1 + 1.75);
     return { scalars, small: Math.round(unit), large: Math.round(unit * 1.75) };

@@ -14,11 +14,12 @@ const HAZE_SHRINK = 6;
 
 /** @implements {Renderer} */
 export class CanvasRenderer {
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
+  /** @param {HTMLCanvasElement} canvas @param {{inMemory: boolean}} options */
+  constructor(canvas, { inMemory }) {
     this.kind = /** @type {const} */ ('canvas');
     this.canvas = canvas;
-    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { alpha: false }));
+    this.inMemory = inMemory;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { alpha: false, willReadFrequently: inMemory }));
     this.haze = document.createElement('canvas');
     this.layer = /** @type {import('../model/layer.js').Layer | null} */ (null);
     this.paint = /** @type {import('../model/paint.js').Paint | null} */ (null);
@@ -82,7 +83,7 @@ export class CanvasRenderer {
     const r = radius * (faint ? 0.74 : 1) * ratio;
     sprite = document.createElement('canvas');
     sprite.width = sprite.height = Math.ceil(2 * r + 4 * ratio);
-    const context = /** @type {CanvasRenderingContext2D} */ (sprite.getContext('2d'));
+    const context = /** @type {CanvasRenderingContext2D} */ (sprite.getContext('2d', { willReadFrequently: this.inMemory }));
     const centre = sprite.width / 2;
     const disc = (/** @type {number} */ size) => { context.beginPath(); context.arc(centre, centre, size, 0, 2 * Math.PI); };
     context.globalAlpha = kind >= KIND.DIM_FAINT ? 0.13 : 1;
@@ -203,7 +204,7 @@ export class CanvasRenderer {
     if (key !== this.hazeKey) {
       this.hazeKey = key;
       if (haze.width !== width || haze.height !== height) { haze.width = width; haze.height = height; }
-      const small = /** @type {CanvasRenderingContext2D} */ (haze.getContext('2d'));
+      const small = /** @type {CanvasRenderingContext2D} */ (haze.getContext('2d', { willReadFrequently: this.inMemory }));
       small.clearRect(0, 0, width, height);
       small.globalAlpha = Math.min(0.1, 26 / layer.neurons);
       const base = (frame.share < 0.5 ? frame.before : frame.after) * layer.neurons;
@@ -227,7 +228,7 @@ export class CanvasRenderer {
     const radius = Math.round(42 / HAZE_SHRINK);
     sprite = document.createElement('canvas');
     sprite.width = sprite.height = 2 * radius;
-    const context = /** @type {CanvasRenderingContext2D} */ (sprite.getContext('2d'));
+    const context = /** @type {CanvasRenderingContext2D} */ (sprite.getContext('2d', { willReadFrequently: this.inMemory }));
     const [r, g, b] = this.#color(code).map((value) => Math.round(value * 255));
     const gradient = context.createRadialGradient(radius, radius, 0, radius, radius, radius);
     for (const stop of [0, 0.25, 0.5, 0.75, 1]) gradient.addColorStop(stop, `rgba(${r},${g},${b},${Math.exp(-4.5 * stop * stop) * (1 - stop)})`);

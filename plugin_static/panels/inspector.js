@@ -31,6 +31,8 @@ function barcode(store, neuron, x, height) {
 
 /** @param {HTMLElement} host @param {Store} store @param {() => (step: number) => number} axis @param {import('../api.js').Api} api */
 export function mountInspector(host, store, axis, api) {
+  // The cursor moves at every frame while playing, the rest only from step to step.
+  effect(() => { host.style.setProperty('--now', `${Math.round(axis()(store.stepNow.value || 0))}px`); });
   effect(() => {
     const layer = store.layer.value;
     const neuron = store.selected.value;
@@ -48,7 +50,6 @@ function trackedList(store, x) {
   const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
   const at = store.epoch.value;
   const right = x(layer.steps[layer.steps.length - 1]);
-  const cursor = x(store.stepNow.value);
   return html`<header><h3>${TITLES[store.trackedBy.value]} <span class="chart-note">${formatCount(neurons.length)}</span></h3>
       ${neurons.length ? html`<button type="button" class="text-button" @click=${() => store.setTracked([])}>clear</button>` : nothing}</header>
     ${neurons.length ? html`<ul class="tracked">${neurons.map((neuron) => {
@@ -57,7 +58,7 @@ function trackedList(store, x) {
       return html`<li><button type="button" class="tracked-row" aria-label="neuron ${neuron}: ${word || 'no clear concept'}" @click=${() => { store.selected.value = neuron; }}
         @pointerenter=${() => { store.hovered.value = { run: store.primary.peek(), neuron }; }} @pointerleave=${() => { store.hovered.value = null; }}>
         <span class="tracked-id" style="width:${MARGIN.left - 8}px">${neuron}</span>
-        <svg class="barcode" width="100%" height="11" aria-hidden="true">${barcode(store, neuron, x, 11)}<line class="now-under" x1=${cursor} x2=${cursor} y1="-3" y2="14"/><line class="now" x1=${cursor} x2=${cursor} y1="-6" y2="17"/></svg>
+        <svg class="barcode" width="100%" height="11" aria-hidden="true">${barcode(store, neuron, x, 11)}</svg><i class="now-line"></i>
         <span class="tracked-word ${named ? '' : 'mute'}" style="left:${right + 8}px">${word || '–'}</span></button></li>`;
     })}</ul>` : html`<p class="hint">Click a neuron on the map to see its history, shift-click to track it here.</p>`}`;
 }
@@ -68,7 +69,6 @@ function detail(store, neuron, x, api) {
   const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
   const at = store.epoch.value;
   const isTracked = store.tracked.value.includes(neuron);
-  const cursor = x(store.stepNow.value);
   const named = labelHistory(layer, store.spaceAt.value, neuron).filter(({ concept }) => concept >= 0);
   const images = Math.max(1, Math.min(8, layer.images));
   // A row of thumbnails as wide as the column.
@@ -77,7 +77,7 @@ function detail(store, neuron, x, api) {
   return html`<header><h3>neuron ${neuron} <span class="chart-note">${layer.name}</span></h3>
       <button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Track (t)" @click=${() => store.toggleTracked(neuron)}>${isTracked ? 'stop tracking' : 'track'}</button>
       <button type="button" class="text-button" title="Close (Escape)" @click=${() => { store.selected.value = null; }}>close</button></header>
-    <svg class="barcode big" width="100%" height="14" aria-hidden="true">${barcode(store, neuron, x, 14)}<line class="now" x1=${cursor} x2=${cursor} y1="-5" y2="19"/></svg>
+    <div class="barcode-row"><svg class="barcode" width="100%" height="14" aria-hidden="true">${barcode(store, neuron, x, 14)}</svg><i class="now-line"></i></div>
     <p class="life">${shown.length ? html`${named.length > shown.length ? html`<span class="mute">… </span>` : nothing}${shown.map(({ from, to, word, slot }, i) => html`${i ? html`<span class="mute">→</span>` : nothing}
       <span class="stretch" data-now=${String(from <= at && at <= to)}><i class="dot slot-${slot}"></i>${word} <span class="mute">${from === to ? layer.steps[from] : `${layer.steps[from]}–${layer.steps[to]}`}</span></span>`)}` : html`<span class="mute">Never interpretable so far</span>`}</p>
     ${isValid(layer, at, neuron)

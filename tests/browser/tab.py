@@ -68,13 +68,15 @@ class Tab:
             self.frame.evaluate(
                 """(selector) => {
                     const canvas = document.querySelector(selector);
-                    const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
+                    const {width, height} = canvas;
+                    const copy = Object.assign(document.createElement('canvas'), {width, height});
                     const context = copy.getContext('2d');
                     context.drawImage(canvas, 0, 0);
                     const {data} = context.getImageData(0, 0, copy.width, copy.height);
                     const counts = new Map();
                     for (let i = 0; i < data.length; i += 4) {
-                        const hex = '#' + [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, '0')).join('');
+                        const bytes = [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, '0'));
+                        const hex = '#' + bytes.join('');
                         counts.set(hex, (counts.get(hex) || 0) + 1);
                     }
                     return [...counts].sort((a, b) => b[1] - a[1]).slice(0, 100);
@@ -90,15 +92,32 @@ class Tab:
         )
 
     def hover_a_neuron(self, selector: str = "#map") -> None:
-        """Move the real pointer over the map until a card appears."""
+        """Move the real pointer on to a neuron that has a concept, found by its colour."""
+        self.page.wait_for_timeout(300)
+        place = self.frame.evaluate(
+            """(selector) => {
+                const canvas = document.querySelector(`${selector} canvas`);
+                const style = getComputedStyle(document.documentElement);
+                const slots = [0, 1, 2, 3, 4, 5].map((slot) => style.getPropertyValue(`--slot-${slot}`));
+                const wanted = new Set(slots.map((value) => value.trim()));
+                const {width, height} = canvas;
+                const copy = Object.assign(document.createElement('canvas'), {width, height});
+                const context = copy.getContext('2d');
+                context.drawImage(canvas, 0, 0);
+                const {data} = context.getImageData(0, 0, copy.width, copy.height);
+                const byte = (i) => data[i].toString(16).padStart(2, '0');
+                const colour = (x, y) => '#' + [0, 1, 2].map((k) => byte(4 * (y * width + x) + k)).join('');
+                for (let y = 120; y < copy.height - 120; y += 2) for (let x = 60; x < width - 120; x += 2) {
+                    const here = colour(x, y);
+                    const inside = colour(x - 2, y) === here && colour(x, y + 2) === here;
+                    if (wanted.has(here) && inside) return [x, y];
+                }
+                return null;
+            }""",
+            selector,
+        )
+        assert place is not None, "no neuron with a concept on the map"
         box = self.frame.locator(f"{selector} .overlay").bounding_box()
         assert box is not None
-        for row in range(8, 42):
-            for column in range(8, 42):
-                self.page.mouse.move(
-                    box["x"] + box["width"] * column / 50, box["y"] + box["height"] * row / 50
-                )
-                if self.frame.locator(f"{selector} .overlay.pointing").count():
-                    self.frame.wait_for_selector("#card:not([hidden])")
-                    return
-        raise AssertionError("no neuron under the pointer anywhere on the map")
+        self.page.mouse.move(box["x"] + place[0], box["y"] + place[1])
+        self.frame.wait_for_selector("#card:not([hidden])")

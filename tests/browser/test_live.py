@@ -11,7 +11,7 @@ from tests.servers import TensorBoardServer
 from tests.synthetic import SyntheticRun
 
 
-def test_an_empty_log_directory_shows_the_lines_to_paste_until_epochs_arrive(page: Page, tmp_path: Path) -> None:
+def test_an_empty_log_directory_shows_lines_to_paste_until_epochs_arrive(page: Page, tmp_path: Path) -> None:
     with TensorBoardServer(tmp_path, "--reload_interval=1") as server:
         tab = Tab.open(page, server.url)
 

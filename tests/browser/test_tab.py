@@ -110,7 +110,11 @@ def test_the_hover_card_names_concept_similarity_and_images(open_tab: OpenTab) -
     assert thumbnails.count() == 8
     background = thumbnails.first.evaluate("(element) => getComputedStyle(element).backgroundImage")
     loaded = tab.frame.evaluate(
-        "async (url) => { const image = new Image(); image.src = url; await image.decode(); return image.naturalWidth; }",
+        """async (url) => {
+            const image = Object.assign(new Image(), {src: url});
+            await image.decode();
+            return image.naturalWidth;
+        }""",
         background.removeprefix('url("').removesuffix('")'),
     )
     assert loaded > 64
@@ -252,9 +256,13 @@ def test_nothing_overflows(open_tab: OpenTab, width: int, height: int) -> None:
     tab.page.wait_for_timeout(500)
 
     outside = tab.frame.evaluate(
-        """() => [...document.querySelectorAll('#top *, #timeline *, #legend *, #caption *, #charts .chart-title *, .end text, .bar-row *, .thumb')]
+        """() => [...document.querySelectorAll(
+                '#top *, #timeline *, #legend *, #caption *, .chart-title *, .end text, .bar-row *, .thumb')]
             .filter((element) => element.getClientRects().length && !element.closest('.visually-hidden'))
-            .filter((element) => { const box = element.getBoundingClientRect(); return box.left < -8 || box.right > innerWidth + 8; })
+            .filter((element) => {
+                const {left, right} = element.getBoundingClientRect();
+                return left < -8 || right > innerWidth + 8;
+            })
             .map((element) => element.outerHTML.slice(0, 80))"""
     )
     assert outside == []
@@ -266,7 +274,8 @@ def test_every_control_has_a_name(open_tab: OpenTab) -> None:
 
     nameless = tab.frame.evaluate(
         """() => [...document.querySelectorAll('button, select, input, summary')]
-            .filter((element) => !(element.getAttribute('aria-label') || element.textContent.trim() || element.closest('label')?.textContent.trim()))
+            .filter((element) => !element.getAttribute('aria-label') && !element.textContent.trim())
+            .filter((element) => !element.closest('label')?.textContent.trim())
             .map((element) => element.outerHTML.slice(0, 120))"""
     )
     assert nameless == []
