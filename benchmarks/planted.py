@@ -3,6 +3,7 @@
     python benchmarks/planted.py            # tables on the terminal
     python benchmarks/planted.py --sweep    # soft-WPMI over softmax scales and priors
     python benchmarks/planted.py --record   # also write the scores into the encoder's recipe.json
+    python benchmarks/planted.py --photos ../shared/data/cifar10/test   # do colours transfer to photographs?
 
 A planted neuron fires where its concept is present in held-out pictures, plus a little noise. The true label
 is known, so the share of right labels measures encoder and similarity function together. "oracle" replaces
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from conceptmon_tb.functional import cos_similarity_cubed, soft_wpmi
-from conceptmon_tb.world import CATEGORIES, CATEGORY_OF, CONCEPT_ID, WORDS, WorldDataset
+from conceptmon_tb.world import (
+    CATEGORIES,
+    CONCEPT_ID,
+    MIN_AREA,
+    WORDS,
+    WorldDataset,
+    name_colors,
+)
 from conceptmon_tb.world.encoder import ASSETS, RECIPE_FILE, load_world_clip
 
 HELD_OUT_SEED = 20_000
@@ -116,6 +124,9 @@ def tables(planted: Planted) -> dict[str, dict[str, float]]:
         "soft-WPMI top-1": hit_rates(soft, 1),
         "soft-WPMI top-5": hit_rates(soft, 5),
         "soft-WPMI a=2 top-1": hit_rates(soft_wpmi(planted.activations, planted.cosines, a=2.0), 1),
+        "soft-WPMI zscore top-1": hit_rates(
+            soft_wpmi(planted.activations, planted.cosines, prior="zscore"), 1
+        ),
         "cos-cubed top-1": hit_rates(cubed, 1),
         "cos-cubed top-5": hit_rates(cubed, 5),
         "soft-WPMI oracle top-1": hit_rates(soft_wpmi(planted.activations, truth), 1),
@@ -134,10 +145,33 @@ def sweep(planted: Planted) -> None:
     """soft-WPMI's top-1 by softmax scale and prior."""
     print(f"\n{'soft-WPMI top-1':24}" + "".join(f"{'a=' + format(a, 'g'):>8}" for a in SCALES))
     for prior in PRIORS:
-        score: Callable[[float], Tensor] = lambda a, prior=prior: soft_wpmi(  # noqa: E731
-            planted.activations, planted.cosines, a=a, prior=prior
-        )
-        print(f"{'prior=' + prior:24}" + "".join(f"{hit_rates(score(a), 1)['all']:8.3f}" for a in SCALES))
+        scores = [soft_wpmi(planted.activations, planted.cosines, a=a, prior=prior) for a in SCALES]
+        print(f"{'prior=' + prior:24}" + "".join(f"{hit_rates(score, 1)['all']:8.3f}" for score in scores))
+
+
+@torch.no_grad()
+def color_transfer(folder: Path, assets: Path = ASSETS, limit: int = 1000) -> dict[str, float]:
+    """AUROC of every colour word on photographs: those with at least 12 % of the colour against the rest."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    paths = paths[:: max(1, len(paths) // limit)]
+    photos = [Image.open(path).convert("RGB") for path in paths]
+    model, transform, tokenizer = load_world_clip(assets=assets)
+    text = F.normalize(model.encode_text(tokenizer(list(CATEGORIES["color"]))), dim=1)
+    rows = [F.normalize(model.encode_image(transform(photo)[None]), dim=1) @ text.T for photo in photos]
+    cosines = torch.cat(rows).numpy()
+    names = [name_colors(np.asarray(photo)).ravel() for photo in photos]
+    share = np.array([np.bincount(name, minlength=len(text)) / name.size for name in names])
+    present = share >= MIN_AREA["color"]
+    return {word: _auroc(cosines[:, i], present[:, i]) for i, word in enumerate(CATEGORIES["color"])}
+
+
+def _auroc(score: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_]) -> float:
+    positives = int(truth.sum())
+    if positives in (0, len(truth)):
+        return float("nan")
+    rank = np.argsort(np.argsort(score)) + 1
+    above = rank[truth].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(truth) - positives)))
 
 
 def record(figures: dict[str, dict[str, float]], num_images: int, seed: int) -> None:
@@ -157,11 +191,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sweep", action="store_true", help="soft-WPMI over softmax scales and priors")
     parser.add_argument("--record", action="store_true", help="write the scores into recipe.json")
+    parser.add_argument("--photos", type=Path, help="folder of photographs: only colours are tested there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.photos:
+        transfer = color_transfer(options.photos, options.assets)
+        print("colour AUROC: " + ", ".join(f"{word} {value:.2f}" for word, value in transfer.items()))
+        return
     planted = plant(options.images, options.seed, options.assets)
     figures = tables(planted)
-    print(f"{options.images} held-out pictures, seed {options.seed}, {len(CATEGORY_OF)} concepts")
+    print(f"{options.images} held-out pictures, seed {options.seed}, {len(WORDS)} concepts")
     print_tables(figures)
     for name, similarity in (("soft-WPMI", soft_wpmi), ("cos-cubed", cos_similarity_cubed)):
         wrong = confusions(similarity(planted.activations, planted.cosines))
