@@ -53,7 +53,7 @@ class Recipe:
     """What the training depends on."""
 
     images: int = 60_000
-    epochs: float = 6.0
+    epochs: float = 8.0
     seed: int = 0
     batch_size: int = 192
     learning_rate: float = 2e-3
