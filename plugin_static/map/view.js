@@ -1,8 +1,8 @@
 // @ts-check
 /** One concept map: points, anchors and words over them, pan and zoom, picking. Mounted twice to compare runs. */
-import { computed, effect, select, signal, untracked, zoom, zoomIdentity } from '../lib.js';
+import { batch, computed, effect, select, signal, untracked, zoom, zoomIdentity } from '../lib.js';
 import { between, pickNeuron, placeOf } from '../model/layer.js';
-import { boundingBox, fitTransform, zoomed } from '../model/geometry.js';
+import { boundingBox, fitTransform, recentre, zoomed } from '../model/geometry.js';
 import { KIND } from '../model/paint.js';
 import { createRenderer } from './renderer.js';
 import { MARK, trailSegments } from './shared.js';
@@ -26,8 +26,9 @@ const PICK_RADIUS = 11;
 /**
  * @param {HTMLElement} host @param {Store} store @param {MapSource} source
  * @param {import('../lib.js').Signal<import('../theme.js').Palette>} palette
+ * @param {boolean} isFirst whether this map keeps the shared view in place when the window changes
  */
-export function mountMap(host, store, source, palette) {
+export function mountMap(host, store, source, palette, isFirst) {
   const canvas = document.createElement('canvas');
   const overlay = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   overlay.setAttribute('class', 'overlay');
@@ -105,7 +106,16 @@ export function mountMap(host, store, source, palette) {
   }); });
   new ResizeObserver(() => {
     // TensorBoard gives a hidden tab no height: keep what was.
-    if (host.clientWidth && host.clientHeight) size.value = { width: host.clientWidth, height: host.clientHeight };
+    const now = { width: host.clientWidth, height: host.clientHeight };
+    const before = size.peek();
+    if (!now.width || !now.height || (now.width === before.width && now.height === before.height)) return;
+    const oldFit = fit.peek();
+    const { k, x, y } = store.view.peek();
+    batch(() => {
+      size.value = now;
+      const moved = before.width > 0 && (k !== 1 || x !== 0 || y !== 0);
+      if (moved && isFirst) store.view.value = recentre({ k, x, y }, oldFit, before, fit.value, now);
+    });
   }).observe(host);
 
   bindZoom(overlay, store);

@@ -39,7 +39,22 @@ export function fitTransform(box, size, margin) {
 /** A d3-zoom transform applied after the fit. @param {Transform} fit @param {{k: number, x: number, y: number}} view @returns {Transform} */
 export const zoomed = (fit, view) => ({ scale: fit.scale * view.k, x: view.x + view.k * fit.x, y: view.y + view.k * fit.y });
 
-/** @typedef {{x: number, y: number, width: number, anchor?: boolean}} LabelRequest centre of the mark, width of the text in px */
+/**
+ * The view that shows, after a change of size, the same place in the middle at the same zoom.
+ * @param {{k: number, x: number, y: number}} view @param {Transform} fit @param {Size} size before
+ * @param {Transform} newFit @param {Size} newSize
+ */
+export function recentre({ k, x, y }, fit, size, newFit, newSize) {
+  const mapX = ((size.width / 2 - x) / k - fit.x) / fit.scale;
+  const mapY = (fit.y - (size.height / 2 - y) / k) / fit.scale;
+  return {
+    k,
+    x: newSize.width / 2 - k * (newFit.x + newFit.scale * mapX),
+    y: newSize.height / 2 - k * (newFit.y - newFit.scale * mapY),
+  };
+}
+
+/** @typedef {{x: number, y: number, width: number}} LabelRequest centre of the mark, width of the text in px */
 /** @typedef {{left: number, top: number, right: number, bottom: number}} Rect px */
 
 /**

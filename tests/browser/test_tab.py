@@ -35,6 +35,7 @@ def test_the_map_draws_neurons_in_the_colours_of_their_categories(open_tab: Open
 def test_anchors_are_stars_with_their_names(open_tab: OpenTab) -> None:
     tab = open_tab()
 
+    tab.frame.wait_for_selector(".names text")
     names = tab.frame.locator(".names text").all_text_contents()
 
     assert tab.frame.locator(".stars path").count() == 5

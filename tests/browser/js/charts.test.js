@@ -1,6 +1,6 @@
 // @ts-check
 import { alignPoints, defaultGroups, groupTags, thin, valueAt } from '/plugin_static/model/scalars.js';
-import { boundingBox, fitTransform, overlaps, placeLabels, spread, zoomed } from '/plugin_static/model/geometry.js';
+import { boundingBox, fitTransform, overlaps, placeLabels, recentre, spread, zoomed } from '/plugin_static/model/geometry.js';
 import { formatCount, formatNumber, formatShare, shorten } from '/plugin_static/model/format.js';
 import { locateImages, tileStyle } from '/plugin_static/model/images.js';
 import { equal, near, ok, test } from './harness.js';
@@ -33,6 +33,15 @@ test('fitting centres a box inside its margins', () => {
   equal([scale, x, y], [10, 50, 110]);
 });
 test('zooming comes after fitting', () => equal(zoomed({ scale: 2, x: 3, y: 4 }, { k: 10, x: 1, y: 2 }), { scale: 20, x: 31, y: 42 }));
+test('a change of size keeps the middle in the middle', () => {
+  const before = { fit: { scale: 2, x: 10, y: 20 }, size: { width: 100, height: 80 } };
+  const after = { fit: { scale: 3, x: -5, y: 7 }, size: { width: 300, height: 60 } };
+  const view = recentre({ k: 4, x: -30, y: 12 }, before.fit, before.size, after.fit, after.size);
+  const middle = (/** @type {any} */ { fit, size }, /** @type {any} */ { k, x, y }) => { const t = zoomed(fit, { k, x, y }); return [(size.width / 2 - t.x) / t.scale, (t.y - size.height / 2) / t.scale]; };
+  const [a, b] = [middle(before, { k: 4, x: -30, y: 12 }), middle(after, view)];
+  near(a[0], b[0]);
+  near(a[1], b[1]);
+});
 test('labels never overlap, the first wins, the rest is hidden', () => {
   const places = placeLabels(Array.from({ length: 12 }, () => ({ x: 50, y: 50, width: 30 })), { width: 100, height: 100 });
   ok(places[0] !== null && places.includes(null), 'some are shown, some hidden');
