@@ -23,6 +23,8 @@ export function startLoader(store, api, wanted) {
   const busy = new Set();
   /** Revision of the index for which a run's small data were fetched. @type {Record<string, string>} */
   const fetched = {};
+  /** Wall times of the steps that were fetched, by run and layer. @type {Record<string, number[]>} */
+  const loadedTimes = {};
 
   /** Run a task unless the same one is under way; a failure is shown, never thrown. @param {string} key @param {() => Promise<void>} task */
   const once = async (key, task) => {
@@ -79,13 +81,19 @@ export function startLoader(store, api, wanted) {
     store.updateRun(run, { scalars: { ...now.scalars, ...Object.fromEntries(members.map(({ tag }, i) => [tag, answers[i].points])) } });
   };
 
-  /** Fetch a layer, or only its new steps. @param {string} run @param {string} name @param {number[]} steps that the index lists */
-  const loadLayer = (run, name, steps) => once(`layer ${run} ${name}`, async () => {
+  /**
+   * Fetch a layer, or only its new steps. A run started again may log the same steps anew: the clock tells.
+   * @param {string} run @param {string} name @param {import('./api.js').LayerIndex} listed
+   */
+  const loadLayer = (run, name, { steps, wall_times: times }) => once(`layer ${run} ${name}`, async () => {
     const have = store.runs.peek()[run]?.layers[name];
-    if (have && same(have.steps, steps)) return;
-    const grows = have && steps.length > have.steps.length && same(have.steps, steps.slice(0, have.steps.length));
+    const known = loadedTimes[`${run}\n${name}`] ?? [];
+    if (have && same(have.steps, steps) && same(known, times)) return;
+    const count = have?.steps.length ?? 0;
+    const grows = have && steps.length > count && same(have.steps, steps.slice(0, count)) && same(known, times.slice(0, count));
     const later = grows ? layerFromContainer(await api.layer(run, name, have.steps[have.steps.length - 1])) : null;
     const layer = (have && later && appendLayer(have, later)) || layerFromContainer(await api.layer(run, name));
+    loadedTimes[`${run}\n${name}`] = times;
     const layers = store.runs.peek()[run]?.layers ?? {};
     store.keepingStep(() => store.updateRun(run, { layers: { ...layers, [name]: layer } }));
   });
@@ -98,7 +106,7 @@ export function startLoader(store, api, wanted) {
       if (!answer || !listed) continue;
       untracked(() => {
         if (fetched[run] !== answer.revision) loadRun(run, answer.revision);
-        if (listed.layers[name]) loadLayer(run, name, listed.layers[name].steps);
+        if (listed.layers[name]) loadLayer(run, name, listed.layers[name]);
       });
     }
   });
