@@ -1,25 +1,32 @@
 """Packaging of Concept Monitor: the writer, the TensorBoard tab and its static files."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+?)"', (ROOT / "conceptmon_tb/__init__.py").read_text(encoding="utf-8")
+)[1]
 
 setup(
     name="conceptmon-tb",
-    version="0.1.0",
+    version=VERSION,
     description="Which concepts do the neurons detect, at every epoch? A writer and a TensorBoard tab.",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[*find_packages(include=["conceptmon_tb", "conceptmon_tb.*"]), "conceptmon_tb.plugin_static"],
     package_dir={"conceptmon_tb.plugin_static": "plugin_static"},
-    package_data={"conceptmon_tb": ["py.typed", "**/assets/*", "**/data/*"], "conceptmon_tb.plugin_static": ["**/*"]},
+    package_data={
+        "conceptmon_tb": ["py.typed", "**/assets/*", "**/data/*"],
+        "conceptmon_tb.plugin_static": ["**/*"],
+    },
     install_requires=[
         "numpy>=1.24",
-        "open_clip_torch>=2.29",
+        "open_clip_torch>=3.0",
         "pillow>=9.4",
         "protobuf>=4.21",
         "safetensors>=0.4",
@@ -29,7 +36,18 @@ setup(
         "umap-learn>=0.5.5",
     ],
     extras_require={
-        "test": ["hypothesis", "mypy", "playwright", "psutil", "pytest", "pytest-timeout", "ruff", "setuptools>=70.1", "types-tqdm", "types-protobuf"],
+        "test": [
+            "hypothesis",
+            "mypy",
+            "playwright",
+            "psutil",
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "setuptools>=70.1",
+            "types-tqdm",
+            "types-protobuf",
+        ],
     },
     entry_points={"tensorboard_plugins": ["conceptmon = conceptmon_tb.plugin.loader:ConceptMonitorLoader"]},
 )

@@ -95,7 +95,7 @@ class ConceptSnapshot:
         anchor_nearest_distance: `(anchors,)` float32, distance of each of `space.anchors` to the nearest
             valid neuron; NaN when there is none.
         anchor_nearest_neuron: `(anchors,)` int32, that neuron; -1 when there is none.
-        detector: Name and settings of the detector, for people, such as "clip-dissect soft_wpmi (prior=zscore)".
+        detector: Name and settings of the detector, for people.
         temperature: T of Eq. 2.1.
         tracked: Neurons that the user asked to follow.
     """

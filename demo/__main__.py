@@ -28,16 +28,16 @@ def main() -> None:
     started = time.perf_counter()
     try:
         pictures = (
-            folder_pictures(args.data, args.images) if args.data else world_pictures(args.images or 5000)
+            folder_pictures(args.data, args.images) if args.data else world_pictures(args.images or 4000)
         )
         probe = make_probe(pictures, args.probe)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"demo: {error}")
 
     recipes = [recipe for recipe in (HEALTHY, POOR) if recipe.name in args.runs]
+    monitor = cm.ConceptMonitor(layers=LAYERS, probe=probe, anchors=ANCHORS)  # one serves all runs
     runs = {}
     for recipe in recipes:
-        monitor = cm.ConceptMonitor(layers=LAYERS, probe=probe, anchors=ANCHORS)
         run_dir = new_run_dir(args.logdir, f"{pictures.name}-{recipe.name}")
         runs[recipe.name] = run_dir
         train(recipe, pictures, monitor, run_dir, epochs=args.epochs, width=args.width, seed=args.seed)
@@ -70,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
         "--runs", nargs="+", choices=["healthy", "poor"], help="default: both; with --data healthy"
     )
     parser.add_argument("--epochs", type=positive_int, default=10, help="epochs of each run")
-    parser.add_argument("--images", type=positive_int, help="training images at most (picture world: 5000)")
+    parser.add_argument("--images", type=positive_int, help="training images at most (picture world: 4000)")
     parser.add_argument("--width", type=positive_int, default=24, help="channels of the first stage")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and batches")
     parser.add_argument("--logdir", type=Path, default=Path("runs"), help="where the event files go")

@@ -38,7 +38,7 @@ class Recipe:
 
 
 HEALTHY = Recipe("healthy", learning_rate=0.1, schedule=True)
-POOR = Recipe("poor", learning_rate=3.0, schedule=False)
+POOR = Recipe("poor", learning_rate=1.0, schedule=False)
 
 
 def train(

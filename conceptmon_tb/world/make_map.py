@@ -36,7 +36,7 @@ def lay_out(
     spread: float = 1.0,
     seed: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """UMAP positions under the cosine distance, centred, `(concepts, 2)` float32."""
+    """UMAP positions under the cosine distance in the square [-1, 1], `(concepts, 2)` float32."""
     reducer = umap.UMAP(
         n_neighbors=neighbors,
         min_dist=min_dist,
@@ -47,7 +47,8 @@ def lay_out(
     )
     position = np.asarray(reducer.fit_transform(text), np.float32)
     middle = (position.max(axis=0) + position.min(axis=0)) / 2
-    return np.asarray(position - middle, np.float32)
+    position -= middle
+    return np.asarray(position / np.abs(position).max(), np.float32)
 
 
 def main(arguments: list[str] | None = None) -> None:
