@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from conceptmon_tb.encoders import WorldEncoder
 from conceptmon_tb.functional import cos_similarity_cubed, soft_wpmi
 from conceptmon_tb.world import (
     CATEGORIES,
@@ -33,7 +33,7 @@ from conceptmon_tb.world import (
     WorldDataset,
     name_colors,
 )
-from conceptmon_tb.world.encoder import ASSETS, RECIPE_FILE, load_world_clip
+from conceptmon_tb.world.encoder import ASSETS, RECIPE_FILE
 
 HELD_OUT_SEED = 20_000
 NOISE = 0.05  # standard deviation of a planted activation around 0 (absent) or 1 (present)
@@ -65,16 +65,10 @@ def plant(num_images: int, seed: int, assets: Path = ASSETS) -> Planted:
     return Planted(activations, encode(probe, assets), probe.presence)
 
 
-@torch.no_grad()
 def encode(probe: WorldDataset, assets: Path = ASSETS) -> Tensor:
     """Cosines of every picture with every concept word, `(images, concepts)` float32."""
-    model, transform, tokenizer = load_world_clip(assets=assets)
-    text = F.normalize(model.encode_text(tokenizer(list(WORDS))), dim=1)
-    rows = []
-    for start in range(0, len(probe), 250):
-        batch = torch.stack([transform(probe[i][0]) for i in range(start, min(start + 250, len(probe)))])
-        rows.append(F.normalize(model.encode_image(batch), dim=1) @ text.T)
-    return torch.cat(rows)
+    encoder = WorldEncoder(assets=assets)
+    return encoder.encode_images([image for image, _ in probe]) @ encoder.encode_text(WORDS).T
 
 
 def hit_rates(similarity: Tensor, k: int) -> dict[str, float]:
@@ -123,7 +117,6 @@ def tables(planted: Planted) -> dict[str, dict[str, float]]:
         "zero-shot mAP": mean_average_precision(planted),
         "soft-WPMI top-1": hit_rates(soft, 1),
         "soft-WPMI top-5": hit_rates(soft, 5),
-        "soft-WPMI a=2 top-1": hit_rates(soft_wpmi(planted.activations, planted.cosines, a=2.0), 1),
         "soft-WPMI zscore top-1": hit_rates(
             soft_wpmi(planted.activations, planted.cosines, prior="zscore"), 1
         ),
@@ -131,6 +124,14 @@ def tables(planted: Planted) -> dict[str, dict[str, float]]:
         "cos-cubed top-5": hit_rates(cubed, 5),
         "soft-WPMI oracle top-1": hit_rates(soft_wpmi(planted.activations, truth), 1),
         "cos-cubed oracle top-1": hit_rates(cos_similarity_cubed(planted.activations, truth), 1),
+    }
+
+
+def mean_tables(parts: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Mean of the figures over probes."""
+    return {
+        name: {column: float(np.mean([part[name][column] for part in parts])) for column in row}
+        for name, row in parts[0].items()
     }
 
 
@@ -149,16 +150,14 @@ def sweep(planted: Planted) -> None:
         print(f"{'prior=' + prior:24}" + "".join(f"{hit_rates(score, 1)['all']:8.3f}" for score in scores))
 
 
-@torch.no_grad()
 def color_transfer(folder: Path, assets: Path = ASSETS, limit: int = 1000) -> dict[str, float]:
     """AUROC of every colour word on photographs: those with at least 12 % of the colour against the rest."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     paths = paths[:: max(1, len(paths) // limit)]
     photos = [Image.open(path).convert("RGB") for path in paths]
-    model, transform, tokenizer = load_world_clip(assets=assets)
-    text = F.normalize(model.encode_text(tokenizer(list(CATEGORIES["color"]))), dim=1)
-    rows = [F.normalize(model.encode_image(transform(photo)[None]), dim=1) @ text.T for photo in photos]
-    cosines = torch.cat(rows).numpy()
+    encoder = WorldEncoder(assets=assets)
+    text = encoder.encode_text(CATEGORIES["color"])
+    cosines = (encoder.encode_images(photos) @ text.T).numpy()
     names = [name_colors(np.asarray(photo)).ravel() for photo in photos]
     share = np.array([np.bincount(name, minlength=len(text)) / name.size for name in names])
     present = share >= MIN_AREA["color"]
@@ -174,19 +173,20 @@ def _auroc(score: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_]) -> floa
     return float(above / (positives * (len(truth) - positives)))
 
 
-def record(figures: dict[str, dict[str, float]], num_images: int, seed: int) -> None:
+def record(figures: dict[str, dict[str, float]], num_images: int, seeds: list[int]) -> None:
     """Write the figures into the encoder's recipe."""
     path = ASSETS / RECIPE_FILE
     notes = json.loads(path.read_text(encoding="utf-8"))
     rounded = {name: {k: round(v, 3) for k, v in row.items()} for name, row in figures.items()}
-    notes["scores"] = {"probe": {"images": num_images, "seed": seed}, **rounded}
+    notes["scores"] = {"probe": {"images": num_images, "seeds": seeds}, **rounded}
     path.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Planted neurons against the bundled encoder.")
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED)
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the first probe")
+    parser.add_argument("--probes", type=int, default=3, help="held-out probes to average over")
     parser.add_argument("--assets", type=Path, default=ASSETS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sweep", action="store_true", help="soft-WPMI over softmax scales and priors")
@@ -198,9 +198,10 @@ def main() -> None:
         transfer = color_transfer(options.photos, options.assets)
         print("colour AUROC: " + ", ".join(f"{word} {value:.2f}" for word, value in transfer.items()))
         return
-    planted = plant(options.images, options.seed, options.assets)
-    figures = tables(planted)
-    print(f"{options.images} held-out pictures, seed {options.seed}, {len(WORDS)} concepts")
+    seeds = [options.seed + i for i in range(options.probes)]
+    probes = [plant(options.images, seed, options.assets) for seed in seeds]
+    planted, figures = probes[0], mean_tables([tables(probe) for probe in probes])
+    print(f"{options.images} held-out pictures of each of the seeds {seeds}, {len(WORDS)} concepts")
     print_tables(figures)
     for name, similarity in (("soft-WPMI", soft_wpmi), ("cos-cubed", cos_similarity_cubed)):
         wrong = confusions(similarity(planted.activations, planted.cosines))
@@ -208,7 +209,7 @@ def main() -> None:
     if options.sweep:
         sweep(planted)
     if options.record:
-        record(figures, options.images, options.seed)
+        record(figures, options.images, seeds)
 
 
 if __name__ == "__main__":

@@ -225,17 +225,23 @@ class WorldEncoder(_ClipEncoder):
 
     Args:
         device: Where it runs.
+        assets: Folder with another training of it; None: the shipped one.
     """
 
     name = "conceptmon world"
 
-    def __init__(self, device: str | torch.device = "cpu") -> None:
-        from conceptmon_tb.world.encoder import NOTE, load_world_clip
+    def __init__(self, device: str | torch.device = "cpu", assets: Path | None = None) -> None:
+        from conceptmon_tb.world.encoder import ASSETS, NOTE, load_world_clip
 
-        model, image_transform, tokenizer = load_world_clip(device)
+        model, image_transform, tokenizer = load_world_clip(device, assets or ASSETS)
         assert isinstance(model, nn.Module)
         super().__init__(LoadedClip(model, image_transform, tokenizer), torch.device(device), "fp32", ("{}",))
         self.note = NOTE
+
+    def _embed(self, tower: str, batch: Tensor) -> Tensor:
+        from conceptmon_tb.world.encoder import narrow_cone
+
+        return narrow_cone(super()._embed(tower, batch))
 
     def check_words(self, words: Sequence[str]) -> None:
         """Refuse words outside the world's vocabulary when they are many, warn when they are few.

@@ -6,16 +6,13 @@ colours mean something. torch and open_clip are imported when it is loaded, not 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from conceptmon_tb.world.lexicon import known_among
 from conceptmon_tb.world.vocabulary import WORDS
 
 if TYPE_CHECKING:
@@ -29,6 +26,9 @@ WEIGHTS_FILE = "open_clip_model.safetensors"
 MERGES_FILE = "bpe_world.txt.gz"
 RECIPE_FILE = "recipe.json"
 MAP_FILE = "concept_map.npz"
+
+CONE = 0.8
+"""What all cosines share after `narrow_cone`."""
 
 NOTE = "demo encoder: use OpenClipEncoder for real images"
 """What every log made with this encoder should say."""
@@ -62,28 +62,23 @@ def load_world_clip(
     return model.eval(), transform, tokenizer
 
 
-def check_words(words: Iterable[str]) -> None:
-    """Refuse words that the encoder was not trained on: it would answer them with confident nonsense.
+def narrow_cone(embedding: torch.Tensor) -> torch.Tensor:
+    """Give embeddings the narrow cone of a large CLIP: one constant coordinate more.
 
-    Raises:
-        ValueError: If a word is outside the lexicon; names up to ten of them.
+    Published settings, such as the scale 10 in soft-WPMI's softmax, were made for cosines that all lie within
+    some tenths. This encoder's fill the whole range, and the same scale would let one word win every picture.
+    Every cosine c becomes `CONE + (1 - CONE) c`; no order changes.
+
+    Args:
+        embedding: `(n, dim)` float32, unit length.
+
+    Returns:
+        `(n, dim + 1)` float32, unit length.
     """
-    _, unknown = known_among(words)
-    if unknown:
-        listed = ", ".join(repr(word) for word in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-        raise ValueError(
-            f"the bundled encoder does not know {len(unknown)} of the words: {listed}. Use words of "
-            "conceptmon_tb.world.KNOWN_WORDS, or cm.OpenClipEncoder for any word"
-        )
+    import torch
 
-
-@lru_cache(maxsize=1)
-def encoder_fingerprint() -> str:
-    """Hex digest (16 characters) of the bundled encoder's weights, configuration and merges."""
-    digest = hashlib.sha256()
-    for name in (CONFIG_FILE, WEIGHTS_FILE, MERGES_FILE):
-        digest.update((ASSETS / name).read_bytes())
-    return digest.hexdigest()[:16]
+    constant = embedding.new_full((len(embedding), 1), CONE**0.5)
+    return torch.cat([embedding * (1 - CONE) ** 0.5, constant], dim=1)
 
 
 def load_concept_map(assets: Path = ASSETS) -> npt.NDArray[np.float32]:

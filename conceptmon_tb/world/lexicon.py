@@ -6,7 +6,6 @@ The encoder is confident about anything, so words outside this lexicon must be r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -290,13 +289,6 @@ def _general_cosine(general: str, word: str, groups: dict[str, str]) -> float:
     return 0.55 if covers.get(general, general) == CATEGORY_OF[word] else 0.0
 
 
-def known_among(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split words into those that the encoder knows and those that it does not, in order."""
-    listed = list(words)
-    known = tuple(word for word in listed if is_known(word))
-    return known, tuple(word for word in listed if not is_known(word))
-
-
 __all__ = [
     "ENTRIES",
     "GENERAL_WORDS",
@@ -307,7 +299,6 @@ __all__ = [
     "caption",
     "entry_labels",
     "is_known",
-    "known_among",
     "phrase",
     "taxonomy",
 ]
