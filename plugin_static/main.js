@@ -10,7 +10,7 @@ import { mountMap } from './map/view.js';
 import { indexOfStep, nearestIndex } from './model/steps.js';
 import { mountEmpty } from './panels/empty.js';
 import { mountInspector } from './panels/inspector.js';
-import { mountCaption, mountLegend, mountTools } from './panels/mapframe.js';
+import { mountCaption, mountComparedCaption, mountLegend, mountTools } from './panels/mapframe.js';
 import { mountTimeline } from './panels/timeline.js';
 import { mountTopBar } from './panels/topbar.js';
 import { bindKeys, createPlayer } from './player.js';
@@ -48,6 +48,7 @@ export async function start(body) {
   const maps = mountMaps(store, palette, element);
   mountTopBar(element('top'), store, maps);
   mountCaption(element('caption'), store);
+  mountComparedCaption(element('compared-name'), store);
   mountLegend(element('legend'), store);
   mountTools(element('tools'), store, maps);
   mountHoverCard(element('card'), store, () => maps.list, api);
@@ -93,16 +94,16 @@ function mountMaps(store, palette, element) {
   });
   const first = mountMap(element('map'), store, {
     run: () => store.primary.value, layer: () => store.layer.value, paint: () => store.paint.value, spaceAt: () => store.spaceAt.value,
-    cursor: () => store.cursor.value, tracked: () => store.tracked.value,
+    cursor: () => store.cursor.value, tracked: () => (store.trackedBy.value === 'suggestion' ? [] : store.tracked.value),
+    suggested: () => store.suggestedOnMap.value,
   }, palette, true);
   const second = mountMap(element('map-compared'), store, {
     run: () => store.compared.value, layer: () => store.comparedLayer.value, paint: () => store.comparedPaint.value,
-    spaceAt: () => store.comparedSpaceAt.value, cursor: () => comparedCursor.value, tracked: () => [],
+    spaceAt: () => store.comparedSpaceAt.value, cursor: () => comparedCursor.value, tracked: () => [], suggested: () => [],
   }, palette, false);
   effect(() => {
     const both = store.compared.value !== '' && store.sideBySide.value;
     element('map-compared').hidden = !both;
-    element('compared-name').textContent = both ? store.compared.value : '';
   });
   const zoomAround = (/** @type {number} */ factor, /** @type {number} */ x, /** @type {number} */ y) => {
     const view = store.view.peek();

@@ -27,6 +27,8 @@ import { clamp, indexOfStep, nearestIndex, stepAt } from './model/steps.js';
 /** @typedef {ReturnType<typeof createStore>} Store */
 
 export const MAX_SUGGESTED = 6;
+/** Of those, how many leave a trail on the map: more would hide it. */
+export const MAX_SUGGESTED_ON_MAP = 3;
 /** @returns {RunData} */
 export const emptyRunData = () => ({ spaces: {}, timeline: {}, layers: {}, tags: [], scalars: {}, tiles: new Map() });
 
@@ -89,6 +91,14 @@ export function createStore() {
   const summary = computed(() => (layer.value ? summariseEpoch(layer.value, spaceAt.value, epoch.value) : null));
   const invalidText = computed(() => describeInvalid(metricsNow.value, summary.value?.invalid ?? 0));
 
+  /** The step of the run compared with that is shown beside ours: its last one not after it. */
+  const comparedEpoch = computed(() => Math.max(0, (comparedLayer.value?.steps ?? []).findLastIndex((at) => at <= step.value)));
+  const comparedSummary = computed(() => (comparedLayer.value ? summariseEpoch(comparedLayer.value, comparedSpaceAt.value, comparedEpoch.value) : null));
+  const comparedMetricsNow = computed(() => {
+    const at = comparedLayer.value?.steps[comparedEpoch.value];
+    return (comparedData.value?.timeline[layerName.value] ?? []).find((entry) => entry.step === at);
+  });
+
   const trackedKey = computed(() => `${primary.value}\n${layerName.value}`);
   const loggedTracked = computed(() => metrics.value[metrics.value.length - 1]?.tracked ?? []);
   const suggested = computed(() => (layer.value && space.value ? suggestTracked(layer.value, spaceAt.value, MAX_SUGGESTED) : []));
@@ -101,6 +111,8 @@ export function createStore() {
     const chosen = chosenTracked.value[trackedKey.value] ?? (loggedTracked.value.length ? loggedTracked.value : suggested.value);
     return chosen.filter((neuron) => neuron < (layer.value?.neurons ?? 0));
   });
+
+  const suggestedOnMap = computed(() => (trackedBy.value === 'suggestion' && selected.value === null ? tracked.value.slice(0, MAX_SUGGESTED_ON_MAP) : []));
 
   /** @param {string} run @param {Partial<RunData>} change */
   const updateRun = (run, change) => {
@@ -136,7 +148,8 @@ export function createStore() {
 
   /** @param {number} neuron */
   const toggleTracked = (neuron) => {
-    const now = tracked.peek();
+    // The first neuron chosen takes the place of those suggested.
+    const now = trackedBy.peek() === 'suggestion' ? [] : tracked.peek();
     const next = now.includes(neuron) ? now.filter((other) => other !== neuron) : [...now, neuron];
     chosenTracked.value = { ...chosenTracked.peek(), [trackedKey.peek()]: next };
   };
@@ -173,7 +186,7 @@ export function createStore() {
     primary, compared, sideBySide, layerName, colorBy, hidden, concept, showTrails, showLabels, scalarChoice,
     cursor, playing, speed, following, hovered, selected, chosenTracked, view,
     runNames, runIndex, layerNames, data, comparedData, layer, comparedLayer, steps, epoch, step, stepNow, metrics, metricsNow,
-    spaceAt, comparedSpaceAt, space, paint, comparedPaint, summary, invalidText, tracked, trackedBy,
+    spaceAt, comparedSpaceAt, space, paint, comparedPaint, summary, invalidText, comparedSummary, comparedMetricsNow, tracked, trackedBy, suggestedOnMap,
     updateRun, keepingStep, seek, toggleTracked, setTracked, chooseRun, chooseLayer, toggleCategory,
   };
 }

@@ -49,5 +49,5 @@ export function rampColor(ramp, share) {
   return /** @type {Rgb} */ (ramp[low].map((value, i) => value + (ramp[low + 1][i] - value) * mix));
 }
 
-/** @param {Rgb} color */
-export const cssColor = (color) => `rgb(${color.map((value) => Math.round(value * 255)).join(' ')})`;
+/** @param {Rgb} color @param {number} [opacity] 0..1 */
+export const cssColor = (color, opacity = 1) => `rgb(${color.map((value) => Math.round(value * 255)).join(' ')} / ${opacity.toFixed(3)})`;

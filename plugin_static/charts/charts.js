@@ -1,16 +1,20 @@
 // @ts-check
 /** The three kinds of chart; each is a function from the store, the axis and a size to a template. */
-import { area, curveMonotoneX, html, nothing, scaleLinear, stack, svg } from '../lib.js';
+import { area, html, nothing, scaleLinear, stack, svg } from '../lib.js';
 import { formatCount, formatNumber, formatShare } from '../model/format.js';
-import { alignPoints, defaultGroups, groupTags, thin, valueAt } from '../model/scalars.js';
+import { alignPoints, defaultGroups, groupTags, outlierLimit, thin, valueAt } from '../model/scalars.js';
 import { MARGIN, endLabels, grid, linePath } from './frame.js';
 
-/** The name of the baseline stands above the bands below it. */
-const BASELINE_NAME_WIDTH = 115;
+/** Two marks on the y axis stand at least this far apart, px. */
+const TICK_GAP = 13;
+
+const MAX_OUTLIERS = 3;
+/** The number of an outlier stands before its wedge, away from the line that falls behind it, where it has this much room, px. */
+const OUTLIER_ROOM = 24;
 
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('./frame.js').Point} Point */
-/** @typedef {{points: Point[], name: string, className: string, swatch: string, label?: boolean}} Series */
+/** @typedef {{points: Point[], name: string, className: string, swatch: string}} Series */
 
 /** @param {{title: any, label: string, width: number, height: number, body: any}} options */
 const chart = ({ title, label, width, height, body }) => html`<figure class="chart" style="height:${height}px">
@@ -20,24 +24,36 @@ const chart = ({ title, label, width, height, body }) => html`<figure class="cha
 /** @param {Series[]} series @param {any} x @param {number} width @param {number} height @param {number} now @param {boolean} [fromZero] */
 function lines(series, x, width, height, now, fromZero = false) {
   const within = (/** @type {Point[]} */ points) => Math.max(points[0].x, Math.min(points[points.length - 1].x, Number.isNaN(now) ? Infinity : now));
-  const values = series.flatMap(({ points }) => points.map(({ y }) => y));
+  const logged = series.flatMap(({ points }) => points.map(({ y }) => y));
+  const limit = outlierLimit(logged);
+  const values = logged.filter((value) => value <= limit);
   if (!values.length) return { body: svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>Nothing logged yet</text>`, read: '' };
   const low = Math.min(...values);
   const high = Math.max(...values);
   const pad = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.1 || 1;
   const y = scaleLinear([fromZero && low >= 0 && low < high * 0.6 ? 0 : low - pad, high + pad], [height - MARGIN.bottom, MARGIN.top]);
   const shown = series.filter(({ points }) => points.length);
-  const labelled = shown.filter(({ label }) => label !== false);
-  const labels = labelled.map(({ points, name, className, swatch }) => ({
+  const labels = shown.map(({ points, name, className, swatch }) => ({
     y: y(points[points.length - 1].y), text: name, value: formatNumber(valueAt(points, now)), className, swatch,
   }));
+  const top = y(y.domain()[1]);
   return {
     body: svg`${grid({ y, ticks: y.ticks(3), width })}
-      ${shown.map(({ points, className }) => svg`<path class="line ${className}" d=${linePath(x, y, thin(points, 800))}/>`)}
-      ${labelled.map(({ points, className }) => svg`<circle class="line-dot ${className}" cx=${x(within(points))} cy=${y(valueAt(points, now) ?? 0)} r="3"/>`)}
+      <svg class="plot" x="0" y=${top} width=${width} height=${height - top + 2} viewBox="0 ${top} ${width} ${height - top + 2}">
+        ${shown.map(({ points, className }) => svg`<path class="line ${className}" d=${linePath(x, y, thin(points, 800))}/>`)}</svg>
+      ${shown.flatMap(({ points, className }) => points.filter((point) => point.y > limit).slice(0, MAX_OUTLIERS).map((point) => outlier(x(point.x), top, point, className)))}
+      ${shown.map(({ points, className }) => svg`<circle class="line-dot ${className}" cx=${x(within(points))} cy=${Math.max(top, y(valueAt(points, now) ?? 0))} r="3"/>`)}
       ${endLabels(labels, width, height)}`,
     read: labels.map(({ text, value }) => `${text} ${value}`).join(', '),
   };
+}
+
+/** A value beyond the chart: a wedge at its upper edge with the number. @param {number} x @param {number} top @param {Point} point @param {string} className */
+function outlier(x, top, point, className) {
+  const before = x > MARGIN.left + OUTLIER_ROOM;
+  return svg`<g class="outlier ${className}"><title>${formatNumber(point.y)} at step ${formatCount(point.x)}: beyond the chart</title>
+    <path d="M${x - 4},${top + 5}L${x},${top - 1}L${x + 4},${top + 5}z"/>
+    <text x=${before ? x - 7 : x + 7} y=${top + 6} text-anchor=${before ? 'end' : 'start'}>${formatNumber(point.y)}</text></g>`;
 }
 
 /** @param {Store} store */
@@ -64,7 +80,7 @@ export function scalarChart(store, x, width, height, place) {
     const otherLayer = store.comparedLayer.value;
     if (other && otherLayer && !secondary) {
       const otherTimes = store.index.value?.runs[store.compared.value]?.layers[store.layerName.value]?.wall_times ?? [];
-      series.push({ points: alignPoints(other.scalars[tag] ?? [], otherLayer.steps, otherTimes).points, name: '', className: 'other', swatch: '', label: false });
+      series.push({ points: alignPoints(other.scalars[tag] ?? [], otherLayer.steps, otherTimes).points, name: '', className: 'other', swatch: 'mark-other' });
     }
     series.push({ points: aligned.points, name, className: secondary ? 'soft' : '', swatch: secondary ? 'mark-soft' : 'mark-main' });
   }
@@ -96,7 +112,7 @@ export function anchorChart(store, x, width, height) {
   const other = metricsOf(store);
   /** @type {Series[]} */
   const series = [
-    { points: metricPoints(other, 'd_anchor'), name: '', className: 'other', swatch: '', label: false },
+    { points: metricPoints(other, 'd_anchor'), name: '', className: 'other', swatch: 'mark-other' },
     { points: metricPoints(metrics, 'd_anchor_gated'), name: 'gated', className: 'soft', swatch: 'mark-soft' },
     { points: metricPoints(metrics, 'd_anchor'), name: 'all', className: '', swatch: 'mark-main' },
   ];
@@ -119,28 +135,31 @@ export function interpretableChart(store, x, width, height) {
   const baseline = first && first.step <= 0 && metrics.length > 1 ? first.interpretable : null;
   const ceiling = total > 0.6 * neurons ? neurons : Math.max(4, total * 1.12);
   const y = scaleLinear([0, ceiling], [height - MARGIN.bottom, MARGIN.top + 2]);
+  const rows = y.ticks(4).filter((/** @type {number} */ value) => Number.isInteger(value) && (ceiling !== neurons || Math.abs(y(value) - y(neurons)) >= TICK_GAP));
   const bands = stack().keys(categories.map(({ name }) => name)).value((/** @type {any} */ entry, key) => entry.category_counts?.[key] ?? 0)(/** @type {any} */ (metrics));
-  const shape = area((/** @type {any} */ d) => x(d.data.step), (d) => y(d[0]), (d) => y(d[1])).curve(curveMonotoneX);
+  const shape = area((/** @type {any} */ d) => x(d.data.step), (d) => y(d[0]), (d) => y(d[1]));
   const last = metrics.length - 1;
   // A category that was and is no more needs no label; the legend still counts it.
+  /** @type {import('./frame.js').EndLabel[]} */
   const labels = bands.flatMap((band, i) => {
     const { name, label, slot } = categories[i];
     const count = now?.category_counts?.[name] ?? 0;
     if (!count && band[last][0] === band[last][1]) return [];
     return [{ y: (y(band[last][0]) + y(band[last][1])) / 2, text: label, value: formatCount(count), className: `ink-slot-${slot}${hidden.has(name) ? ' off' : ''}` }];
   });
+  // Named at the line's end like every other line: whatever lies under the baseline, its name collides with nothing.
+  if (baseline !== null) labels.push({ y: y(baseline) - 1, text: 'untrained', value: formatCount(baseline), className: 'soft', swatch: 'mark-dotted' });
   const other = metricsOf(store).map(({ step, interpretable }) => ({ x: step, y: interpretable }));
+  if (other.length > 1) labels.push({ y: y(other[other.length - 1].y), text: '', value: formatCount(valueAt(other, store.step.value) ?? NaN), className: 'other', swatch: 'mark-other' });
   const threshold = now?.threshold === null || now?.threshold === undefined ? '' : `threshold ${formatNumber(now.threshold)}${now.threshold_level && width > 400 ? ` (${formatShare(now.threshold_level)} by chance)` : ''}`;
   const title = html`Interpretable neurons <span class="chart-note"><b>${now ? formatCount(now.interpretable) : '–'}</b> of ${formatCount(neurons)}</span>
     <span class="chart-note chart-right" title="Best similarity above which a neuron counts as interpretable">${threshold}</span>`;
-  const body = metrics.length && categories.length ? svg`${grid({ y, ticks: y.ticks(4).filter(Number.isInteger), width })}
-    ${ceiling === neurons ? svg`<line class="total" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(neurons)} y2=${y(neurons)}/>` : nothing}
+  const body = metrics.length && categories.length ? svg`${grid({ y, ticks: ceiling === neurons ? [...rows, neurons] : rows, width })}
     ${metrics.length > 1
       ? bands.map((band, i) => svg`<path class="band slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}" d=${shape(/** @type {any} */ (band)) ?? ''}/>`)
       : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${x(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
     ${other.length > 1 ? svg`<path class="line other" d=${linePath(x, y, other)}/>` : nothing}
-    ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}/>
-      <text class="baseline-name" x=${MARGIN.left + 5} y=${y(Math.max(baseline, ...metrics.filter(({ step }) => x(step) < MARGIN.left + BASELINE_NAME_WIDTH).map(({ interpretable }) => interpretable))) - 5}>before training: ${formatCount(baseline)}</text>`}
+    ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}><title>${formatCount(baseline)} interpretable before training</title></line>`}
     ${endLabels(labels, width, height)}`
     : svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;
   const read = labels.map(({ text, value }) => `${text} ${value}`).join(', ');

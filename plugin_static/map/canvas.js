@@ -2,7 +2,8 @@
 /** The map on a 2-D canvas: for browsers without a graphics processor, where it is faster than WebGL in software. */
 import { KIND, NO_CODE } from '../model/paint.js';
 import { cssColor, rampColor } from '../theme.js';
-import { MARK, MAX_HAZE, TRAIL_STEPS } from './shared.js';
+import { MARK, MAX_HAZE } from './shared.js';
+import { drawTrail, trailPoints } from './trails.js';
 
 /** @typedef {import('./shared.js').Frame} Frame */
 /** @typedef {import('../theme.js').Rgb} Rgb */
@@ -25,7 +26,7 @@ export class CanvasRenderer {
     this.paint = /** @type {import('../model/paint.js').Paint | null} */ (null);
     this.palette = /** @type {import('../theme.js').Palette | null} */ (null);
     this.marks = /** @type {Uint8Array} */ (new Uint8Array(0));
-    this.segments = /** @type {import('./shared.js').Segment[]} */ ([]);
+    this.trails = /** @type {import('./trails.js').Trail[]} */ ([]);
     /** Ready-made dots by colour and size: copying one is several times faster than filling an arc. @type {Map<string, HTMLCanvasElement>} */
     this.sprites = new Map();
     this.hazeKey = '';
@@ -37,8 +38,8 @@ export class CanvasRenderer {
   setPaint(paint) { this.paint = paint; this.hazeKey = ''; }
   /** @param {Uint8Array} marks */
   setMarks(marks) { this.marks = marks; }
-  /** @param {import('./shared.js').Segment[]} segments */
-  setTrails(segments) { this.segments = segments; }
+  /** @param {import('./trails.js').Trail[]} trails */
+  setTrails(trails) { this.trails = trails; }
   /** @param {import('../theme.js').Palette} palette */
   setPalette(palette) { this.palette = palette; this.sprites.clear(); this.hazeKey = ''; }
   dispose() { this.sprites.clear(); }
@@ -152,7 +153,8 @@ export class CanvasRenderer {
       if (!marks[neuron] || kind === KIND.HIDDEN) continue;
       const [x, y] = this.#place(frame, neuron);
       const strong = marks[neuron] & (MARK.SELECTED | MARK.HOVERED);
-      const radius = Math.max(3, frame.radius * (strong ? 1.45 : 1.2));
+      const quiet = marks[neuron] === MARK.SUGGESTED;
+      const radius = Math.max(3, frame.radius * (strong ? 1.45 : quiet ? 1.1 : 1.2));
       context.globalAlpha = kind >= KIND.DIM_FAINT && !strong ? 0.25 : 1;
       const disc = (/** @type {number} */ size, /** @type {Rgb} */ color) => {
         context.beginPath();
@@ -160,7 +162,7 @@ export class CanvasRenderer {
         context.fillStyle = cssColor(color);
         context.fill();
       };
-      const ring = marks[neuron] & MARK.SELECTED ? 2.2 : 1.3;
+      const ring = marks[neuron] & MARK.SELECTED ? 2.2 : quiet ? 0.8 : 1.3;
       if (context.globalAlpha === 1) {
         disc(radius + 1.4 + ring, palette.ink);
         disc(radius + 1.4, palette.well);
@@ -172,26 +174,13 @@ export class CanvasRenderer {
 
   /** @param {Frame} frame */
   #drawTrails(frame) {
-    const { context } = this;
-    context.lineCap = 'round';
-    for (const segment of this.segments) {
-      const part = Math.max(0, Math.min(1, frame.cursor - segment.from));
-      const age = frame.cursor - segment.from - part / 2;
-      if (part <= 0 || age > TRAIL_STEPS) continue;
-      const fade = 1 - age / TRAIL_STEPS;
-      const none = segment.code1 === NO_CODE && segment.code0 === NO_CODE;
-      context.globalAlpha = 0.9 * fade * fade * (none ? 0.7 : 1);
-      context.lineWidth = 1 + 1.4 * fade;
-      context.strokeStyle = cssColor(this.#color(part < 0.5 || segment.code1 === NO_CODE ? segment.code0 : segment.code1));
-      context.beginPath();
-      context.moveTo(frame.x + frame.scale * segment.x0, frame.y - frame.scale * segment.y0);
-      context.lineTo(
-        frame.x + frame.scale * (segment.x0 + (segment.x1 - segment.x0) * part),
-        frame.y - frame.scale * (segment.y0 + (segment.y1 - segment.y0) * part),
-      );
-      context.stroke();
+    const { context, layer, paint } = this;
+    if (!layer || !paint) return;
+    const colorOf = (/** @type {number} */ code, /** @type {number} */ opacity) => cssColor(this.#color(code), opacity);
+    for (const trail of this.trails) {
+      const points = trailPoints(layer, paint, trail, frame.cursor);
+      drawTrail(context, points.map((point) => ({ ...point, x: frame.x + frame.scale * point.x, y: frame.y - frame.scale * point.y })), trail, colorOf);
     }
-    context.globalAlpha = 1;
   }
 
   /** A soft glow under crowds, drawn small and stretched. @param {Frame} frame */

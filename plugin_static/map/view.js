@@ -5,7 +5,8 @@ import { between, pickNeuron, placeOf } from '../model/layer.js';
 import { boundingBox, fitTransform, recentre, zoomed } from '../model/geometry.js';
 import { KIND } from '../model/paint.js';
 import { createRenderer } from './renderer.js';
-import { MARK, trailSegments } from './shared.js';
+import { MARK } from './shared.js';
+import { GENTLE, STRONG } from './trails.js';
 import { renderOverlay } from './overlay.js';
 
 /** @typedef {import('../store.js').Store} Store */
@@ -17,7 +18,8 @@ import { renderOverlay } from './overlay.js';
  * @property {() => import('../model/paint.js').Paint | null} paint
  * @property {() => (epoch: number) => import('../model/space.js').Space | null} spaceAt
  * @property {() => number} cursor fractional index into this run's own steps
- * @property {() => readonly number[]} tracked
+ * @property {() => readonly number[]} tracked neurons that somebody chose to follow
+ * @property {() => readonly number[]} suggested neurons worth a look while nobody chose any
  */
 
 const MARGIN = { left: 40, right: 60, top: 76, bottom: 58 };
@@ -88,12 +90,16 @@ export function mountMap(host, store, source, palette, isFirst) {
     const marks = new Uint8Array(layer.neurons);
     const trailing = new Set(source.tracked());
     for (const neuron of trailing) marks[neuron] |= MARK.TRACKED;
+    for (const neuron of source.suggested()) marks[neuron] |= MARK.SUGGESTED;
     const chosen = own ? store.selected.value : null;
     const hovered = store.hovered.value?.run === source.run() ? store.hovered.value.neuron : null;
     if (chosen !== null && chosen < layer.neurons) { marks[chosen] |= MARK.SELECTED; trailing.add(chosen); }
     if (hovered !== null && hovered < layer.neurons) { marks[hovered] |= MARK.HOVERED; trailing.add(hovered); }
     renderer.setMarks(marks);
-    renderer.setTrails(trailSegments(layer, paint, trailing));
+    renderer.setTrails([
+      ...source.suggested().filter((neuron) => !trailing.has(neuron)).map((neuron) => ({ neuron, ...GENTLE })),
+      ...[...trailing].map((neuron) => ({ neuron, ...STRONG })),
+    ]);
     repaint();
   });
   effect(() => { void [source.cursor(), transform.value, radius.value, store.showTrails.value]; repaint(); });

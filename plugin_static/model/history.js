@@ -65,21 +65,22 @@ export function summariseEpoch(layer, spaceAt, epoch) {
   return { interpretable, valid, invalid: layer.neurons - valid, counts, uninterpretable: valid - interpretable, changed, commonest };
 }
 
-/** The same in words. @param {EpochSummary} summary @param {number} neurons @param {number | null} previous the step before, null at the first */
-export function describeEpoch(summary, neurons, previous) {
+/** The same in words. @param {EpochSummary} summary @param {number} neurons @param {number | null} previous the step before, null to leave changes out @param {string} [invalid] see `describeInvalid` */
+export function describeEpoch(summary, neurons, previous, invalid = '') {
   const parts = [`${formatCount(summary.interpretable)} of ${formatCount(neurons)} neurons interpretable`];
+  if (invalid) parts.push(invalid);
   if (summary.commonest && summary.commonest.count > 1) {
     parts.push(`most often “${summary.commonest.word}” (${formatCount(summary.commonest.count)})`);
   }
   if (previous !== null) parts.push(`${formatCount(summary.changed)} changed since step ${formatCount(previous)}`);
-  return parts.join(' · ');
+  return parts.join('\u00a0· ');
 }
 
 /**
  * Neurons worth watching when nobody chose any: those with the richest history that ends in a concept,
  * at most two to a category so that they do not tell one story.
  * @param {Layer} layer @param {SpaceAt} spaceAt @param {number} count
- * @returns {number[]} ascending
+ * @returns {number[]} richest first
  */
 export function suggestTracked(layer, spaceAt, count) {
   const last = layer.steps.length - 1;
@@ -107,7 +108,7 @@ export function suggestTracked(layer, spaceAt, count) {
     perSlot.set(slot, (perSlot.get(slot) ?? 0) + 1);
     chosen.push(neuron);
   }
-  return chosen.sort((a, b) => a - b);
+  return chosen;
 }
 
 /** How neurons that are left out of the map are named, '' when there are none. @param {import('../api.js').Metrics | undefined} metrics @param {number} invalid */

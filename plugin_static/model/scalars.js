@@ -7,6 +7,11 @@ import { indexOfStep, stepAt } from './steps.js';
 /** @typedef {{key: string, label: string, members: Member[]}} TagGroup one quantity, measured on several splits */
 
 const SPLIT = /(^|[/_\-. ])(train(?:ing)?|valid(?:ation)?|val|test|eval)(?=$|[/_\-. ])/i;
+/** At most this share of the values may be left outside a chart, and never so many that fewer than MIN_OTHERS are left. */
+const OUTLIER_SHARE = 0.06;
+const MIN_OTHERS = 6;
+/** How far they must stand off, in ranges of the others. */
+const OUTLIER_DISTANCE = 2;
 const OWN = /^concepts\//;
 
 /**
@@ -79,6 +84,22 @@ export function valueAt(points, x) {
     found = point.y;
   }
   return found;
+}
+
+/**
+ * The largest value that a chart must show. A few values that stand off from all others by more than twice the
+ * others' whole range, such as the loss of a network hardly trained, would press everything else flat.
+ * @param {number[]} values @returns {number} Infinity where nothing stands off
+ */
+export function outlierLimit(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const most = Math.min(sorted.length - MIN_OTHERS, Math.ceil(sorted.length * OUTLIER_SHARE));
+  for (let count = 1; count <= most; count++) {
+    const highest = sorted[sorted.length - count - 1];
+    const range = highest - sorted[0];
+    if (range > 0 && sorted[sorted.length - count] - highest > OUTLIER_DISTANCE * range) return highest;
+  }
+  return Infinity;
 }
 
 /** At most `limit` points, keeping the extremes of every bucket so that no spike is lost. @param {{x: number, y: number}[]} points @param {number} limit */

@@ -68,7 +68,7 @@ function detail(store, neuron, x, api) {
   const layer = /** @type {import('../model/layer.js').Layer} */ (store.layer.value);
   const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
   const at = store.epoch.value;
-  const isTracked = store.tracked.value.includes(neuron);
+  const isTracked = store.trackedBy.value !== 'suggestion' && store.tracked.value.includes(neuron);
   const named = labelHistory(layer, store.spaceAt.value, neuron).filter(({ concept }) => concept >= 0);
   const images = Math.max(1, Math.min(8, layer.images));
   // A row of thumbnails as wide as the column.

@@ -1,7 +1,7 @@
 // @ts-check
 /** What surrounds the map inside its well: caption, notices, legend, tools. */
 import { effect, html, nothing, render } from '../lib.js';
-import { describeEpoch } from '../model/history.js';
+import { describeEpoch, describeInvalid } from '../model/history.js';
 import { counted, formatCount, formatNumber } from '../model/format.js';
 import { NONE_KEY } from '../model/paint.js';
 import { icon, iconButton, star } from './icons.js';
@@ -17,13 +17,27 @@ export function mountCaption(host, store) {
     const concept = store.concept.value;
     const skipped = store.runIndex.value?.skipped ?? [];
     const note = store.runIndex.value?.note || store.space.value?.note || '';
-    render(html`<h2>${store.compared.value && store.sideBySide.value ? store.primary.value : 'Concept space'}</h2>
-      ${summary && layer ? html`<p class="epoch-summary">${describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null)}</p>` : html`<p class="epoch-summary">Loading…</p>`}
+    render(html`<h2 title=${store.primary.value}>${store.compared.value && store.sideBySide.value ? store.primary.value : 'Concept space'}</h2>
+      ${summary && layer ? html`<p class="epoch-summary">${describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, store.invalidText.value)}</p>` : html`<p class="epoch-summary">Loading…</p>`}
       ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
       ${note ? html`<p class="notice" title=${note}>${icon('info')}<span>${note}</span></p>` : nothing}
       ${skipped.length ? html`<details class="notice warn"><summary>${icon('warn')}<span>${counted(skipped.length, 'record')} could not be read</span></summary>
         <ul>${skipped.slice(0, 20).map(({ layer: name, step, reason }) => html`<li>${name ? `${name}, ` : ''}${step === undefined || step === null ? '' : `step ${step}: `}${reason}</li>`)}</ul></details>` : nothing}
       ${store.problem.value ? html`<p class="notice warn" role="status">${icon('warn')}<span>${store.problem.value}</span></p>` : nothing}`, host);
+  });
+}
+
+/** Name and state of the run compared with, over its map. @param {HTMLElement} host @param {Store} store */
+export function mountComparedCaption(host, store) {
+  effect(() => {
+    const summary = store.comparedSummary.value;
+    const layer = store.comparedLayer.value;
+    const invalid = describeInvalid(store.comparedMetricsNow.value, summary?.invalid ?? 0);
+    const shown = store.compared.value !== '' && store.sideBySide.value;
+    const listed = store.index.value?.runs[store.compared.value]?.layers ?? {};
+    const missing = store.layerName.value && !(store.layerName.value in listed);
+    render(shown ? html`<h2 title=${store.compared.value}>${store.compared.value}</h2>
+      <p class="epoch-summary">${summary && layer ? describeEpoch(summary, layer.neurons, null, invalid) : missing ? `This run has no layer “${store.layerName.value}”` : 'Loading…'}</p>` : nothing, host);
   });
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-import { alignPoints, defaultGroups, groupTags, thin, valueAt } from '/plugin_static/model/scalars.js';
+import { alignPoints, defaultGroups, groupTags, outlierLimit, thin, valueAt } from '/plugin_static/model/scalars.js';
 import { boundingBox, fitTransform, overlaps, placeLabels, recentre, spread, zoomed } from '/plugin_static/model/geometry.js';
 import { formatCount, formatNumber, formatShare, shorten } from '/plugin_static/model/format.js';
 import { locateImages, tileStyle } from '/plugin_static/model/images.js';
@@ -20,6 +20,11 @@ test('scalars per batch meet the epochs by the clock', () => {
   equal([points.map(({ x }) => x), byTime], [[0, 0.5, 2], true]);
 });
 test('a value at a step is the last one logged', () => equal([valueAt([{ x: 1, y: 5 }, { x: 3, y: 7 }], 2), valueAt([{ x: 1, y: 5 }], 0), valueAt([], 0)], [5, 5, null]));
+test('a value far off all others may lie outside a chart, a steep curve may not', () => {
+  const loss = [7.7, 1.9, 1.5, 1.3, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6];
+  equal([outlierLimit(loss), outlierLimit(loss.slice(1)), outlierLimit([9, 1, 2]), outlierLimit([3, 3, 3, 3, 3, 3, 3, 9])], [1.9, Infinity, Infinity, Infinity]);
+  equal(outlierLimit(Array.from({ length: 250 }, (_, i) => 5 * Math.exp(-i / 8))), Infinity);
+});
 test('thinning keeps spikes', () => {
   const points = Array.from({ length: 5000 }, (_, x) => ({ x, y: x === 3210 ? 99 : 0 }));
   const kept = thin(points, 400);

@@ -28,7 +28,8 @@ test('a step is summed up in counts', () => {
   const summary = summariseEpoch(makeLayer([[0, 2, null, -1], [2, 2, null, -1]]), spaceAt, 1);
   equal([summary.interpretable, summary.valid, summary.invalid, summary.uninterpretable, summary.changed], [2, 3, 1, 1, 1]);
   equal([...summary.counts], [['color', 0], ['texture', 0], ['object', 2]]);
-  equal(describeEpoch(summary, 4, 0), '2 of 4 neurons interpretable · most often “car” (2) · 1 changed since step 0');
+  equal(describeEpoch(summary, 4, 0), '2 of 4 neurons interpretable\u00a0· most often “car” (2)\u00a0· 1 changed since step 0');
+  equal(describeEpoch(summary, 4, null, '1 dead'), '2 of 4 neurons interpretable\u00a0· 1 dead\u00a0· most often “car” (2)');
 });
 test('invalid neurons are named by their kind', () => {
   const metrics = /** @type {any} */ ({ dead: 12, constant: 0, nonfinite: 1 });
