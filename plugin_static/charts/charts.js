@@ -21,17 +21,17 @@ const chart = ({ title, label, width, height, body }) => html`<figure class="cha
   <figcaption class="chart-title">${title}</figcaption>
   <svg width=${width} height=${height} role="img" aria-label=${label}>${body}</svg></figure>`;
 
-/** @param {Series[]} series @param {any} x @param {number} width @param {number} height @param {number} now @param {boolean} [fromZero] */
-function lines(series, x, width, height, now, fromZero = false) {
+/** @param {Series[]} series @param {any} x @param {number} width @param {number} height @param {number} now @param {string} [nothingYet] */
+function lines(series, x, width, height, now, nothingYet = 'Nothing logged yet') {
   const within = (/** @type {Point[]} */ points) => Math.max(points[0].x, Math.min(points[points.length - 1].x, Number.isNaN(now) ? Infinity : now));
   const logged = series.flatMap(({ points }) => points.map(({ y }) => y));
   const limit = outlierLimit(logged);
   const values = logged.filter((value) => value <= limit);
-  if (!values.length) return { body: svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>Nothing logged yet</text>`, read: '' };
+  if (!values.length) return { body: svg`<text class="chart-empty" x=${MARGIN.left + 8} y=${height / 2 + 8}>${nothingYet}</text>`, read: '' };
   const low = Math.min(...values);
   const high = Math.max(...values);
   const pad = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.1 || 1;
-  const y = scaleLinear([fromZero && low >= 0 && low < high * 0.6 ? 0 : low - pad, high + pad], [height - MARGIN.bottom, MARGIN.top]);
+  const y = scaleLinear([low - pad, high + pad], [height - MARGIN.bottom, MARGIN.top]);
   const shown = series.filter(({ points }) => points.length);
   const labels = shown.map(({ points, name, className, swatch }) => ({
     y: y(points[points.length - 1].y), text: name, value: formatNumber(valueAt(points, now)), className, swatch,
@@ -89,7 +89,7 @@ export function scalarChart(store, x, width, height, place) {
     keys[place] = /** @type {HTMLSelectElement} */ (event.target).value;
     store.scalarChoice.value = [...new Set(keys)];
   };
-  const { body, read } = lines(series, x, width, height, store.step.value);
+  const { body, read } = lines(series, x, width, height, store.step.value, group ? 'Nothing logged yet' : 'Scalars such as loss/train appear here');
   const title = group
     ? html`<label class="chart-choice"><span class="visually-hidden">Scalar of chart ${place + 1}</span><select @change=${pick}>
         ${groups.map(({ key, label }) => html`<option value=${key} ?selected=${key === group.key}>${label}</option>`)}</select></label>
@@ -133,7 +133,8 @@ export function interpretableChart(store, x, width, height) {
   const neurons = store.layer.value?.neurons ?? 0;
   const first = metrics[0];
   const baseline = first && first.step <= 0 && metrics.length > 1 ? first.interpretable : null;
-  const ceiling = total > 0.6 * neurons ? neurons : Math.max(4, total * 1.12);
+  // The run compared with may have more neurons in this layer.
+  const ceiling = total > 0.6 * neurons ? Math.max(neurons, total) : Math.max(4, total * 1.12);
   const y = scaleLinear([0, ceiling], [height - MARGIN.bottom, MARGIN.top + 2]);
   const rows = y.ticks(4).filter((/** @type {number} */ value) => Number.isInteger(value) && (ceiling !== neurons || Math.abs(y(value) - y(neurons)) >= TICK_GAP));
   const bands = stack().keys(categories.map(({ name }) => name)).value((/** @type {any} */ entry, key) => entry.category_counts?.[key] ?? 0)(/** @type {any} */ (metrics));
@@ -154,14 +155,14 @@ export function interpretableChart(store, x, width, height) {
   const threshold = now?.threshold === null || now?.threshold === undefined ? '' : `threshold ${formatNumber(now.threshold)}${now.threshold_level && width > 400 ? ` (${formatShare(now.threshold_level)} by chance)` : ''}`;
   const title = html`Interpretable neurons <span class="chart-note"><b>${now ? formatCount(now.interpretable) : '–'}</b> of ${formatCount(neurons)}</span>
     <span class="chart-note chart-right" title="Best similarity above which a neuron counts as interpretable">${threshold}</span>`;
-  const body = metrics.length && categories.length ? svg`${grid({ y, ticks: ceiling === neurons ? [...rows, neurons] : rows, width })}
+  const body = metrics.length && total > 0 ? svg`${grid({ y, ticks: ceiling === neurons ? [...rows, neurons] : rows, width })}
     ${metrics.length > 1
       ? bands.map((band, i) => svg`<path class="band slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}" d=${shape(/** @type {any} */ (band)) ?? ''}/>`)
       : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${x(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
     ${other.length > 1 ? svg`<path class="line other" d=${linePath(x, y, other)}/>` : nothing}
     ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}><title>${formatCount(baseline)} interpretable before training</title></line>`}
     ${endLabels(labels, width, height)}`
-    : svg`<text class="chart-empty" x=${MARGIN.left} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;
+    : svg`<text class="chart-empty" x=${MARGIN.left + 8} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;
   const read = labels.map(({ text, value }) => `${text} ${value}`).join(', ');
   return chart({ title, label: `Interpretable neurons by category over steps. ${read}`, width, height, body });
 }

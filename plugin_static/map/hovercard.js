@@ -60,7 +60,7 @@ export function mountHoverCard(card, store, maps, api) {
             <span class="mute">${category?.label ?? `nearest: ${wordOf(space, conceptOf(layer, at, neuron))}`}</span><span class="card-value">${formatNumber(similarityOf(layer, at, neuron))}</span></div>
           ${thumbnails(data, topImages(layer, at, neuron).slice(0, 8), 51, (step) => api.imagePage(hovered.run, step))}
           ${conceptBars(space, topConcepts(layer, at, neuron).slice(0, 4), threshold)}
-          <div class="card-foot">${own ? 'Click: history · Shift-click: track' : 'In the run compared with'}</div>`
+          <div class="card-foot">${threshold ? html`<p><i class="threshold-mark"></i>threshold ${formatNumber(threshold)}</p>` : nothing}${own ? 'Click: history · Shift-click: track' : 'In the run compared with'}</div>`
         : html`<div class="card-foot">Dead or constant over the probe images at this step.</div>`}`, card);
     const [x, y] = map.pixelOf(neuron);
     const well = /** @type {HTMLElement} */ (card.parentElement);

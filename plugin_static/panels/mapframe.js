@@ -19,6 +19,7 @@ export function mountCaption(host, store) {
     const note = store.runIndex.value?.note || store.space.value?.note || '';
     render(html`<h2 title=${store.primary.value}>${store.compared.value && store.sideBySide.value ? store.primary.value : 'Concept space'}</h2>
       ${summary && layer ? html`<p class="epoch-summary">${describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, store.invalidText.value)}</p>` : html`<p class="epoch-summary">Loading…</p>`}
+      ${summary && summary.valid === 0 ? html`<p class="notice warn">${icon('warn')}<span>No neuron has a signal over the probe images at this step: there is nothing to draw</span></p>` : nothing}
       ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
       ${note ? html`<p class="notice" title=${note}>${icon('info')}<span>${note}</span></p>` : nothing}
       ${skipped.length ? html`<details class="notice warn"><summary>${icon('warn')}<span>${counted(skipped.length, 'record')} could not be read</span></summary>

@@ -31,7 +31,7 @@ export function mountTimeline(host, store, player) {
           const height = ((moved.get(step) ?? 0) / most) * 23;
           return height > 0 ? svg`<rect class=${i <= store.cursor.value + 0.5 ? 'past' : ''} x=${place(i) - bar / 2} width=${bar} y=${24 - height} height=${height}/>` : nothing;
         })}</svg>
-        <div class="track"><div class="track-fill" style="width:${place(store.cursor.value)}%"></div><div class="knob" style="left:${place(store.cursor.value)}%"></div></div>
+        <div class="track"><div class="track-fill" style="width:${steps.length > 1 ? place(store.cursor.value) : 0}%"></div><div class="knob" style="left:${place(store.cursor.value)}%"></div></div>
         <div class="scrub-marks" aria-hidden="true">${marks.map((i) => html`<span style="left:${place(i)}%">${formatCount(steps[i])}</span>`)}</div>
         <input type="range" min="0" max=${Math.max(0, steps.length - 1)} step="any" .value=${String(store.cursor.value)} ?disabled=${steps.length < 2} aria-label="Step" aria-valuetext="step ${store.step.value}"
           title="How much the neurons moved at each step; drag to scrub"

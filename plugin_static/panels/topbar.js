@@ -56,7 +56,7 @@ function runChooser(store) {
   const compared = store.compared.value;
   const close = (/** @type {Event} */ event) => { const menu = /** @type {HTMLElement} */ (event.target).closest('details'); if (menu) menu.open = false; };
   const row = (/** @type {string} */ name) => html`<li><button type="button" class="menu-main" role="radio" aria-checked=${String(name === store.primary.value)} title=${name}
-      @click=${(/** @type {Event} */ event) => { store.chooseRun(name); close(event); }}><i class="run-mark ${name === store.primary.value ? 'main' : name === compared ? 'other' : ''}"></i><span class="menu-name">${shorten(name, 44)}</span></button>
+      @click=${(/** @type {Event} */ event) => { store.chooseRun(name); close(event); }}><i class="run-mark ${name === store.primary.value ? 'main' : name === compared ? 'other' : ''}"></i><span class="menu-name">${name}</span></button>
     <button type="button" class="menu-side" aria-pressed=${String(name === compared)} ?disabled=${name === store.primary.value} aria-label="Compare with ${name}"
       @click=${() => { store.compared.value = name === compared ? '' : name; }}>${name === store.primary.value ? 'shown' : name === compared ? 'comparing' : 'compare'}</button></li>`;
   return html`<details class="runs" @toggle=${dismissible}><summary aria-label="Runs: ${store.primary.value}${compared ? `, compared with ${compared}` : ''}">

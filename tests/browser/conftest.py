@@ -8,15 +8,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from conceptmon_tb.payloads import pack_neurons
+from conceptmon_tb.snapshot import ConceptSnapshot
+from conceptmon_tb.summary import concept_summary
 from tests.browser.tab import Tab
 from tests.servers import TensorBoardServer
-from tests.synthetic import SyntheticRun, make_space, write_run
+from tests.synthetic import SyntheticRun, make_snapshots, make_space, write_run
 
 HOSTILE = "<img src=x onerror=window.top.hacked=1>"
 IRREGULAR_STEPS = (-1, 0, 5, 10, 40)
+SMALL = {"layer3": 24, "layer4": 48}
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--use-angle=swiftshader",
@@ -52,8 +57,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TensorBoardServ
     write_run(logdir / "poor", epochs=20, poor=True, seed=1)
     _write_irregular(logdir / "irregular")
     _write_hostile(logdir / HOSTILE)
+    _write_damaged(logdir / "damaged")
+    _write_bare(logdir / "bare", epochs=4)
+    _write_bare(logdir / "single", epochs=1)
+    _write_bare(logdir / "silent", epochs=3, change=_silence)
     with TensorBoardServer(logdir) as tensorboard:
-        tensorboard.wait_for(lambda: len(tensorboard.runs()) == 4)
+        tensorboard.wait_for(lambda: len(tensorboard.runs()) == 8)
         tensorboard.wait_for(
             lambda: len(tensorboard.runs()["healthy"]["layers"].get("layer4", {}).get("steps", [])) == 20
         )
@@ -73,6 +82,58 @@ def _write_irregular(logdir: Path) -> None:
         for step in IRREGULAR_STEPS:
             run.step = step
             run.write_epoch()
+
+
+def _write_damaged(logdir: Path) -> None:
+    """Write four epochs, the second of layer4 with one byte altered."""
+    with SyntheticRun(logdir, epochs=4, layers=SMALL) as run:
+        run.write_epoch()
+        snapshots = next(make_snapshots(1, SMALL, space=run.space))
+        summary = concept_summary(snapshots, run.step)
+        (value,) = (value for value in summary.value if value.tag == "concepts/layer4/neurons")
+        payload = bytearray(pack_neurons(snapshots["layer4"], run.step))
+        payload[-1] ^= 1
+        value.tensor.tensor_content = bytes(payload)
+        run.add_summary(summary)
+        run.step += 1
+        run.write_epoch()
+        run.write_epoch()
+
+
+def _write_bare(
+    logdir: Path,
+    epochs: int,
+    change: Callable[[ConceptSnapshot], ConceptSnapshot] = lambda snapshot: snapshot,
+) -> None:
+    """Write concepts only: neither images nor scalars."""
+    with SyntheticRun(logdir, epochs, SMALL) as run:
+        for snapshots in make_snapshots(epochs, SMALL, space=run.space):
+            changed = {name: change(snapshot) for name, snapshot in snapshots.items()}
+            run.add_summary(concept_summary(changed, run.step))
+            run.step += 1
+
+
+def _silence(snapshot: ConceptSnapshot) -> ConceptSnapshot:
+    """Make every neuron dead."""
+    nobody = np.zeros_like(snapshot.valid)
+    return dataclasses.replace(
+        snapshot,
+        valid=nobody,
+        interpretable=nobody,
+        embedding=np.zeros_like(snapshot.embedding),
+        concept_ids=np.full_like(snapshot.concept_ids, -1),
+        similarity=np.zeros_like(snapshot.similarity),
+        position=np.full_like(snapshot.position, np.nan),
+        top_images=np.full_like(snapshot.top_images, -1),
+        displacement=np.full_like(snapshot.displacement, np.nan),
+        category_counts=dict.fromkeys(snapshot.category_counts, 0),
+        anchor_distance=float("nan"),
+        anchor_distance_gated=float("nan"),
+        mean_pairwise_distance=float("nan"),
+        num_dead=len(nobody),
+        num_constant=0,
+        num_nonfinite=0,
+    )
 
 
 def _write_hostile(logdir: Path) -> None:

@@ -163,12 +163,57 @@ def test_two_runs_share_one_map(open_tab: OpenTab) -> None:
     tab.frame.wait_for_selector("#map-compared:not([hidden]) .stars path")
     tab.until(lambda: tab.frame.locator("path.line.other").count() >= 3, "dotted lines of the other run")
 
-    assert tab.text("#compared-name") == "poor"
+    assert tab.text("#compared-name h2") == "poor"
+    tab.until(lambda: tab.text("#compared-name p").startswith("0 of 256 neurons"), "how the other run fares")
     stars = [
         tab.frame.locator(f"{which} .stars path").first.get_attribute("transform")
         for which in ("#map", "#map-compared")
     ]
     assert stars[0] == stars[1]
+
+
+def test_records_that_cannot_be_read_are_told_with_their_reason(open_tab: OpenTab) -> None:
+    tab = open_tab(run="damaged", layer="layer4")
+
+    notice = tab.frame.locator("details.notice")
+    tab.until(lambda: notice.count() == 1, "the notice")
+    assert notice.locator("summary").inner_text().strip() == "1 record could not be read"
+    notice.locator("summary").click()
+    reason = notice.locator("li").inner_text()
+
+    assert "layer4, step 1" in reason
+    assert "checksum" in reason
+    assert tab.frame.locator(".scrub input").get_attribute("max") == "2"
+    assert tab.errors == []
+
+
+def test_a_run_without_images_and_scalars_shows_all_the_rest(open_tab: OpenTab) -> None:
+    tab = open_tab(run="bare", layer="layer4")
+
+    tab.hover_a_neuron()
+
+    assert tab.frame.locator("#card .thumb").count() == 0
+    assert tab.frame.locator("#card .bar-row").count() == 4
+    assert "no scalars in this run" in tab.text(".chart-title")
+    assert tab.errors == []
+
+
+def test_a_single_epoch_cannot_be_played(open_tab: OpenTab) -> None:
+    tab = open_tab(run="single", layer="layer4")
+
+    assert tab.step == "0"
+    assert tab.frame.locator("button[aria-label=Play]").is_disabled()
+    assert tab.errors == []
+
+
+def test_a_layer_without_any_signal_says_so(open_tab: OpenTab) -> None:
+    tab = open_tab(run="silent", layer="layer4", compare="bare", neuron=3)
+
+    tab.until(lambda: "No neuron has a signal" in tab.text(".notice.warn"), "the notice")
+    assert "48 dead" in tab.text(".epoch-summary")
+    assert "Dead or constant" in tab.text("#inspector .hint")
+    assert tab.frame.locator("path.line.other").count() >= 2
+    assert tab.errors == []
 
 
 def test_the_legend_dims_a_category(open_tab: OpenTab) -> None:
