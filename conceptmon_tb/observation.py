@@ -109,6 +109,9 @@ def observe_layer(
     nearest_distance, nearest_neuron = functional.anchor_distances(
         embedding, torch.from_numpy(observer.space.anchor_embedding), valid
     )
+    published, gated = functional.anchor_distance_by_mask(
+        embedding, observer.anchor_set, (valid, interpretable)
+    )
     snapshot = ConceptSnapshot(
         layer=layer,
         space=observer.space,
@@ -123,10 +126,8 @@ def observe_layer(
         threshold=float(threshold),
         threshold_level=observer.threshold_level if observer.threshold is None else None,
         category_counts=functional.category_counts(concepts[:, 0], interpretable, observer.space.categories),
-        anchor_distance=float(functional.anchor_distance(embedding, observer.anchor_set, valid)),
-        anchor_distance_gated=float(
-            functional.anchor_distance(embedding, observer.anchor_set, interpretable)
-        ),
+        anchor_distance=float(published),
+        anchor_distance_gated=float(gated),
         mean_pairwise_distance=float(functional.mean_pairwise_distance(embedding, valid)),
         num_dead=int(health.dead.sum()),
         num_constant=int(health.constant.sum()),

@@ -6,6 +6,7 @@ diversity (`diversity`, Eq. 2.2), and the calibrated threshold (`null`).
 
 from conceptmon_tb.functional.diversity import (
     anchor_distance,
+    anchor_distance_by_mask,
     anchor_distances,
     category_counts,
     displacement,
@@ -34,6 +35,7 @@ __all__ = [
     "SIMILARITIES",
     "NeuronHealth",
     "anchor_distance",
+    "anchor_distance_by_mask",
     "anchor_distances",
     "calibrate_threshold",
     "category_counts",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 _ROWS_AT_ONCE = 512
+_PAIR_ROWS_AT_ONCE = 128  # what lies below the diagonal is computed in vain: short blocks have little of it
 
 
 def anchor_distances(embedding: Tensor, anchors: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -29,15 +30,10 @@ def anchor_distances(embedding: Tensor, anchors: Tensor, mask: Tensor | None = N
     Source: Concept-Monitor, thesis section 2.1.3, Eq. 2.2.
     """
     _check_matrices(embedding, anchors)
-    candidates = torch.arange(embedding.shape[0], device=embedding.device)
-    if mask is not None:
-        candidates = candidates[_check_mask(mask, embedding.shape[0])]
-    if candidates.numel() == 0:
-        missing = torch.full((anchors.shape[0],), -1, dtype=torch.int64, device=embedding.device)
-        return torch.full_like(missing, torch.nan, dtype=torch.float32), missing
-    nearest = candidates[_nearest(embedding.detach()[candidates], anchors.detach())]
-    # Distances are computed again from differences, which is exact where a neuron sits on an anchor.
-    return torch.linalg.vector_norm(embedding.float()[nearest] - anchors.float(), dim=1), nearest
+    if mask is None:
+        mask = torch.ones(embedding.shape[0], dtype=torch.bool, device=embedding.device)
+    (nearest,) = _nearest(embedding, anchors, [mask])
+    return _distances_to(nearest, embedding, anchors), nearest
 
 
 def anchor_distance(embedding: Tensor, anchors: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -63,9 +59,28 @@ def anchor_distance(embedding: Tensor, anchors: Tensor, mask: Tensor | None = No
         >>> anchor_distance(torch.eye(3)[:2], torch.eye(3)).item() - 2 ** 0.5 / 3 < 1e-6
         True
     """
-    if anchors.shape[0] == 0:
-        raise ValueError("anchors is empty; give at least one anchor embedding")
+    _check_some(anchors)
     return anchor_distances(embedding, anchors, mask)[0].mean()
+
+
+def anchor_distance_by_mask(embedding: Tensor, anchors: Tensor, masks: Sequence[Tensor]) -> list[Tensor]:
+    """d_anchor over several sets of neurons, such as all and the interpretable, for the work of one.
+
+    Args:
+        embedding: `(neurons, dim)` u_j of Eq. 2.1.
+        anchors: `(anchors, dim)` unit text embeddings f(a_i); at least one.
+        masks: `(neurons,)` bool each, neurons to consider.
+
+    Returns:
+        For each mask what `anchor_distance` gives with it.
+
+    Raises:
+        ValueError: Shapes do not fit, or there are no anchors.
+    """
+    _check_some(anchors)
+    _check_matrices(embedding, anchors)
+    found = _nearest(embedding, anchors, masks)
+    return [_distances_to(nearest, embedding, anchors).mean() for nearest in found]
 
 
 def mean_pairwise_distance(embedding: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -92,8 +107,8 @@ def mean_pairwise_distance(embedding: Tensor, mask: Tensor | None = None) -> Ten
     points = embedding.detach().double()
     points = points - points.mean(dim=0)
     total = points.new_zeros(())
-    for start in range(0, neurons, _ROWS_AT_ONCE):
-        rows = points[start : start + _ROWS_AT_ONCE]
+    for start in range(0, neurons, _PAIR_ROWS_AT_ONCE):
+        rows = points[start : start + _PAIR_ROWS_AT_ONCE]
         distance = _squared_distances(rows, points[start:]).clamp_min_(0).sqrt_()
         total += distance.triu_(diagonal=1).sum()
     return (total / (neurons * (neurons - 1) / 2)).float()
@@ -159,11 +174,29 @@ def category_counts(best_concept: Tensor, interpretable: Tensor, categories: Seq
     return counts
 
 
-def _nearest(points: Tensor, anchors: Tensor) -> Tensor:
-    """Index of the nearest point of every anchor, `(anchors,)`."""
-    points = points.double()
-    chunks = torch.split(anchors.double(), _ROWS_AT_ONCE)
-    return torch.cat([_squared_distances(chunk, points).argmin(dim=1) for chunk in chunks])
+def _nearest(embedding: Tensor, anchors: Tensor, masks: Sequence[Tensor]) -> list[Tensor]:
+    """For every mask the nearest of its neurons to every anchor, `(anchors,)`; -1 where it has none."""
+    points = embedding.detach().double()
+    chosen = [_check_mask(mask, embedding.shape[0]).nonzero().squeeze(1) for mask in masks]
+    found: list[list[Tensor]] = [[] for _ in masks]
+    for chunk in torch.split(anchors.detach().double(), _ROWS_AT_ONCE):
+        squared = _squared_distances(chunk, points)
+        for neurons, nearest in zip(chosen, found, strict=True):
+            if neurons.numel() == 0:
+                nearest.append(neurons.new_full((chunk.shape[0],), -1))
+            elif neurons.numel() == points.shape[0]:
+                nearest.append(squared.argmin(dim=1))
+            else:
+                nearest.append(neurons[squared[:, neurons].argmin(dim=1)])
+    return [torch.cat(nearest) for nearest in found]
+
+
+def _distances_to(nearest: Tensor, embedding: Tensor, anchors: Tensor) -> Tensor:
+    """Distance of every anchor to the neuron found for it, `(anchors,)` float32; NaN without one."""
+    if bool((nearest < 0).any()):
+        return torch.full_like(nearest, torch.nan, dtype=torch.float32)
+    # From differences, not from the product: exact where a neuron sits on an anchor.
+    return torch.linalg.vector_norm(embedding.float()[nearest] - anchors.float(), dim=1)
 
 
 def _squared_distances(left: Tensor, right: Tensor) -> Tensor:
@@ -179,6 +212,11 @@ def _check_matrices(embedding: Tensor, anchors: Tensor) -> None:
             "embedding must be (neurons, dim) and anchors (anchors, dim) with the same dim, "
             f"got {tuple(embedding.shape)} and {tuple(anchors.shape)}"
         )
+
+
+def _check_some(anchors: Tensor) -> None:
+    if anchors.shape[0] == 0:
+        raise ValueError("anchors is empty; give at least one anchor embedding")
 
 
 def _check_mask(mask: Tensor, neurons: int) -> Tensor:

