@@ -95,11 +95,12 @@ function mountMaps(store, palette, element) {
   const first = mountMap(element('map'), store, {
     run: () => store.primary.value, layer: () => store.layer.value, paint: () => store.paint.value, spaceAt: () => store.spaceAt.value,
     cursor: () => store.cursor.value, tracked: () => (store.trackedBy.value === 'suggestion' ? [] : store.tracked.value),
-    suggested: () => store.suggestedOnMap.value,
+    suggested: () => store.suggestedOnMap.value, metrics: () => store.metricsNow.value,
   }, palette, true);
   const second = mountMap(element('map-compared'), store, {
     run: () => store.compared.value, layer: () => store.comparedLayer.value, paint: () => store.comparedPaint.value,
     spaceAt: () => store.comparedSpaceAt.value, cursor: () => comparedCursor.value, tracked: () => [], suggested: () => [],
+    metrics: () => store.comparedMetricsNow.value,
   }, palette, false);
   effect(() => {
     const both = store.compared.value !== '' && store.sideBySide.value;

@@ -112,7 +112,7 @@ export function createStore() {
     return chosen.filter((neuron) => neuron < (layer.value?.neurons ?? 0));
   });
 
-  const suggestedOnMap = computed(() => (trackedBy.value === 'suggestion' && selected.value === null ? tracked.value.slice(0, MAX_SUGGESTED_ON_MAP) : []));
+  const suggestedOnMap = computed(() => (trackedBy.value === 'suggestion' && selected.value === null && concept.value === null ? tracked.value.slice(0, MAX_SUGGESTED_ON_MAP) : []));
 
   /** @param {string} run @param {Partial<RunData>} change */
   const updateRun = (run, change) => {

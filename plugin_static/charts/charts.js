@@ -38,7 +38,7 @@ function lines(series, x, width, height, now, nothingYet = 'Nothing logged yet')
   }));
   const top = y(y.domain()[1]);
   return {
-    body: svg`${grid({ y, ticks: y.ticks(3), width })}
+    body: svg`${grid({ y, ticks: y.ticks(Math.max(2, Math.min(3, Math.floor((height - top) / 20)))), width })}
       <svg class="plot" x="0" y=${top} width=${width} height=${height - top + 2} viewBox="0 ${top} ${width} ${height - top + 2}">
         ${shown.map(({ points, className }) => svg`<path class="line ${className}" d=${linePath(x, y, thin(points, 800))}/>`)}</svg>
       ${shown.flatMap(({ points, className }) => points.filter((point) => point.y > limit).slice(0, MAX_OUTLIERS).map((point) => outlier(x(point.x), top, point, className)))}

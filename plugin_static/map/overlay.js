@@ -2,6 +2,7 @@
 /** What is written on the map: anchors as green stars with names, and the concept words when zoomed in. */
 import { nothing, render, svg } from '../lib.js';
 import { placeLabels, starPath } from '../model/geometry.js';
+import { formatNumber } from '../model/format.js';
 import { labelOf } from '../model/layer.js';
 
 /**
@@ -15,6 +16,7 @@ import { labelOf } from '../model/layer.js';
  * @property {boolean} showLabels
  * @property {string | null} concept the word that is brought out
  * @property {string} run
+ * @property {import('../api.js').Metrics['anchors']} nearest of each anchor at this step
  * @property {import('../model/geometry.js').Rect[]} keepFree places where other things are written
  */
 
@@ -64,11 +66,17 @@ export function renderOverlay(element, state) {
   render(svg`
     <g class="terrain" aria-hidden="true">${space.categories.map(({ slot }, i) => svg`<path class="line-slot-${slot}" d=${terrainPath(space, i, toPixel, size)}/>`)}</g>
     <g class="words">${words.map(({ word, x, y, bright }) => svg`<text class=${bright ? 'bright' : ''} x=${x} y=${y}>${word}</text>`)}</g>
-    <g class="stars">${anchors.map(({ x, y }) => svg`<path d=${STAR} transform="translate(${x.toFixed(1)},${y.toFixed(1)})"/>`)}</g>
+    <g class="stars">${anchors.map(({ name, x, y }, i) => svg`<path d=${STAR} transform="translate(${x.toFixed(1)},${y.toFixed(1)})"><title>${titleOf(name, i, state.nearest)}</title></path>`)}</g>
     <g class="names">${anchors.map(({ name }, i) => {
       const place = names[i];
       return place ? svg`<text x=${place.x.toFixed(1)} y=${place.y.toFixed(1)}>${name}</text>` : nothing;
     })}</g>`, /** @type {any} */ (element));
+}
+
+/** @param {string} name @param {number} i @param {OverlayState['nearest']} nearest */
+function titleOf(name, i, nearest) {
+  const neuron = nearest?.nearest_neuron[i] ?? -1;
+  return neuron < 0 ? `anchor “${name}”` : `anchor “${name}”: nearest is neuron ${neuron}, at distance ${formatNumber(nearest?.nearest_distance[i])}`;
 }
 
 /**

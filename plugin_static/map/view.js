@@ -18,6 +18,7 @@ import { renderOverlay } from './overlay.js';
  * @property {() => import('../model/paint.js').Paint | null} paint
  * @property {() => (epoch: number) => import('../model/space.js').Space | null} spaceAt
  * @property {() => number} cursor fractional index into this run's own steps
+ * @property {() => import('../api.js').Metrics | undefined} metrics of the step shown
  * @property {() => readonly number[]} tracked neurons that somebody chose to follow
  * @property {() => readonly number[]} suggested neurons worth a look while nobody chose any
  */
@@ -107,7 +108,7 @@ export function mountMap(host, store, source, palette, isFirst) {
   const now = computed(() => Math.round(source.cursor()));
   effect(() => { renderOverlay(overlay, {
     space: source.spaceAt()(now.value), layer: source.layer(), epoch: now.value, size: size.value, transform: transform.value,
-    zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: source.run(),
+    zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: source.run(), nearest: source.metrics()?.anchors,
     keepFree: writtenOver(host),
   }); });
   new ResizeObserver(() => {

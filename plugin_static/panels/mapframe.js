@@ -2,11 +2,14 @@
 /** What surrounds the map inside its well: caption, notices, legend, tools. */
 import { effect, html, nothing, render } from '../lib.js';
 import { describeEpoch, describeInvalid } from '../model/history.js';
-import { counted, formatCount, formatNumber } from '../model/format.js';
+import { counted, formatCount, formatNumber, shorten } from '../model/format.js';
 import { NONE_KEY } from '../model/paint.js';
 import { icon, iconButton, star } from './icons.js';
 
 /** @typedef {import('../store.js').Store} Store */
+
+/** Letters of a run's name over its half of a narrow map. */
+const NAME_LENGTH = 30;
 
 /** @param {HTMLElement} host @param {Store} store */
 export function mountCaption(host, store) {
@@ -17,9 +20,9 @@ export function mountCaption(host, store) {
     const concept = store.concept.value;
     const skipped = store.runIndex.value?.skipped ?? [];
     const note = store.runIndex.value?.note || store.space.value?.note || '';
-    render(html`<h2 title=${store.primary.value}>${store.compared.value && store.sideBySide.value ? store.primary.value : 'Concept space'}</h2>
+    render(html`<h2 title=${store.primary.value}>${store.compared.value && store.sideBySide.value ? shorten(store.primary.value, NAME_LENGTH) : 'Concept space'}</h2>
       ${summary && layer ? html`<p class="epoch-summary">${describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, store.invalidText.value)}</p>` : html`<p class="epoch-summary">Loading…</p>`}
-      ${summary && summary.valid === 0 ? html`<p class="notice warn">${icon('warn')}<span>No neuron has a signal over the probe images at this step: there is nothing to draw</span></p>` : nothing}
+      ${summary && summary.valid === 0 ? html`<p class="notice warn">${icon('warn')}<span>No neuron has a signal at this step: nothing to draw</span></p>` : nothing}
       ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
       ${note ? html`<p class="notice" title=${note}>${icon('info')}<span>${note}</span></p>` : nothing}
       ${skipped.length ? html`<details class="notice warn"><summary>${icon('warn')}<span>${counted(skipped.length, 'record')} could not be read</span></summary>
@@ -37,7 +40,7 @@ export function mountComparedCaption(host, store) {
     const shown = store.compared.value !== '' && store.sideBySide.value;
     const listed = store.index.value?.runs[store.compared.value]?.layers ?? {};
     const missing = store.layerName.value && !(store.layerName.value in listed);
-    render(shown ? html`<h2 title=${store.compared.value}>${store.compared.value}</h2>
+    render(shown ? html`<h2 title=${store.compared.value}>${shorten(store.compared.value, NAME_LENGTH)}</h2>
       <p class="epoch-summary">${summary && layer ? describeEpoch(summary, layer.neurons, null, invalid) : missing ? `This run has no layer “${store.layerName.value}”` : 'Loading…'}</p>` : nothing, host);
   });
 }
