@@ -56,15 +56,15 @@ function runChooser(store) {
   const names = store.runNames.value;
   const compared = store.compared.value;
   // In a narrow window two names must be cut in the middle, before the bar cuts off their ends, where sweeps differ.
-  const room = window.innerWidth < NARROW ? 11 : 20;
+  const cut = (/** @type {string} */ name) => (name.length <= 14 ? name : shorten(name, window.innerWidth < NARROW ? 11 : 20));
   const close = (/** @type {Event} */ event) => { const menu = /** @type {HTMLElement} */ (event.target).closest('details'); if (menu) menu.open = false; };
   const row = (/** @type {string} */ name) => html`<li><button type="button" class="menu-main" role="radio" aria-checked=${String(name === store.primary.value)} title=${name}
       @click=${(/** @type {Event} */ event) => { store.chooseRun(name); close(event); }}><i class="run-mark ${name === store.primary.value ? 'main' : name === compared ? 'other' : ''}"></i><span class="menu-name">${name}</span></button>
     <button type="button" class="menu-side" aria-pressed=${String(name === compared)} ?disabled=${name === store.primary.value} aria-label="Compare with ${name}"
       @click=${() => { store.compared.value = name === compared ? '' : name; }}>${name === store.primary.value ? 'shown' : name === compared ? 'comparing' : 'compare'}</button></li>`;
   return html`<details class="runs" @toggle=${dismissible}><summary aria-label="Runs: ${store.primary.value}${compared ? `, compared with ${compared}` : ''}" title=${[store.primary.value, compared].filter(Boolean).join('\n')}>
-      <i class="run-mark main"></i><span class="run-name">${shorten(store.primary.value, compared ? room : 32)}</span>
-      ${compared ? html`<i class="run-mark other"></i><span class="run-name mute">${shorten(compared, room)}</span>` : nothing}
+      <i class="run-mark main"></i><span class="run-name">${compared ? cut(store.primary.value) : shorten(store.primary.value, 32)}</span>
+      ${compared ? html`<i class="run-mark other"></i><span class="run-name mute">${cut(compared)}</span>` : nothing}
       ${!compared && names.length > 1 ? html`<span class="mute run-more">+${names.length - 1}</span>` : nothing}${icon('chevron')}</summary>
     <ul class="menu run-menu" role="radiogroup" aria-label="Run on the map">${names.map(row)}</ul></details>
     ${compared ? html`<button type="button" class="icon-button wide-only" aria-label="Maps side by side" title="Maps side by side" aria-pressed=${String(store.sideBySide.value)} @click=${() => { store.sideBySide.value = !store.sideBySide.value; }}>${icon('split')}</button>` : nothing}`;
