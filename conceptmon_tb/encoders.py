@@ -233,7 +233,8 @@ class WorldEncoder(_ClipEncoder):
     def __init__(self, device: str | torch.device = "cpu", assets: Path | None = None) -> None:
         from conceptmon_tb.world.encoder import ASSETS, NOTE, load_world_clip
 
-        model, image_transform, tokenizer = load_world_clip(device, assets or ASSETS)
+        with preserve_rng_streams():  # open_clip draws weights before it loads the shipped ones
+            model, image_transform, tokenizer = load_world_clip(device, assets or ASSETS)
         assert isinstance(model, nn.Module)
         super().__init__(LoadedClip(model, image_transform, tokenizer), torch.device(device), "fp32", ("{}",))
         self.note = NOTE

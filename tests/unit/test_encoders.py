@@ -226,6 +226,12 @@ def test_the_bundled_encoder_knows_its_words_and_says_what_it_is() -> None:
     assert encoder.encode_text(["dog", "red"]).shape == (2, encoder.dim)
 
 
+def test_making_the_bundled_encoder_does_not_touch_the_random_stream() -> None:
+    before = torch.get_rng_state()
+    WorldEncoder()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_bundled_files_load_through_the_real_encoder_too(tmp_path: Path) -> None:
     copy = tmp_path / "world"
     shutil.copytree(WORLD_CLIP_DIR, copy)
