@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -224,6 +224,12 @@ def _pair_with_categories(
             for category, members in words.items()
             for pair in _pair_with_categories(members, [category] * len(members))
         ]
+    if isinstance(words, (set, frozenset)) or not isinstance(words, Iterable):
+        raise TypeError(
+            f"words must be a list of strings, or a mapping from category to such lists, got "
+            f"{type(words).__name__}; a concept's id is its place, so give the words in an order"
+        )
+    words = list(words)
     if categories is None:
         categories = [""] * len(words)
     if isinstance(categories, str) or len(categories) != len(words):

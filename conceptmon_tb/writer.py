@@ -173,6 +173,14 @@ def add_concepts(
             f"writer must be a torch.utils.tensorboard.SummaryWriter, got {type(writer).__name__}; "
             f"a Lightning logger's is logger.experiment"
         )
+    if not isinstance(snapshots, Mapping):
+        raise TypeError(
+            f"snapshots must map layers to ConceptSnapshots, as monitor.observe(model) gives them, got "
+            f"{type(snapshots).__name__}"
+        )
+    wrong = [value for value in snapshots.values() if not isinstance(value, ConceptSnapshot)]
+    if wrong:
+        raise TypeError(f"snapshots must hold ConceptSnapshots, got {type(wrong[0]).__name__} in it")
     step = _check_step(global_step)
     _check_open(writer)
     sent = _sent.setdefault(writer, _Sent())

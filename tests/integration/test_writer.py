@@ -1,6 +1,9 @@
 """The writer against real event files: what is written, when it is refused, and that training goes on."""
 
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +56,17 @@ def events(folder: Path) -> list[object]:
     """Events with a summary, in the order of writing."""
     found = [e for file in sorted(folder.glob("*tfevents*")) for e in EventFileLoader(str(file)).Load()]
     return [e for e in found if e.HasField("summary")]
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Be nobody for a while: root may write everywhere."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def shake(net: Net) -> None:
@@ -297,6 +311,34 @@ def test_a_folder_that_cannot_be_made_is_named_at_once(tmp_path: Path, monitor: 
     blocker.write_text("in the way")
     with pytest.raises(OSError, match=r"log_dir cannot be written to.*file/run"):
         cm.ConceptWriter(blocker / "run", monitor=monitor)
+
+
+def test_a_folder_without_rights_is_named_at_once(tmp_path: Path, monitor: cm.ConceptMonitor) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    with without_privileges(), pytest.raises(PermissionError, match=r"log_dir cannot be written to.*locked"):
+        cm.ConceptWriter(locked / "run", monitor=monitor)
+
+
+@pytest.mark.parametrize("snapshots", [None, [1], {"features": 3}])
+def test_what_is_no_mapping_of_snapshots_is_refused(tmp_path: Path, snapshots: object) -> None:
+    with SummaryWriter(str(tmp_path)) as writer, pytest.raises(TypeError, match="snapshots must"):
+        cm.add_concepts(writer, snapshots, 0)
+
+
+def test_a_plain_writer_keeps_the_first_of_two_calls_at_one_step(
+    tmp_path: Path, net: Net, monitor: cm.ConceptMonitor
+) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        first = monitor.observe(net)
+        cm.add_concepts(writer, first, 1)
+        shake(net)
+        with pytest.warns(RuntimeWarning, match="global_step=1 before; the first stays"):
+            cm.add_concepts(writer, monitor.observe(net), 1)
+        cm.add_concepts(writer, monitor.observe(net), 2)
+    run = cm.read_run(tmp_path)
+    assert run.steps == (1, 2)
+    assert np.array_equal(run.snapshots["features"][1].concept_ids, first["features"].concept_ids)
 
 
 def test_no_log_dir_means_torchs_default(

@@ -4,6 +4,7 @@ import copy
 import logging
 import pickle
 
+import numpy as np
 import pytest
 
 from conceptmon_tb.concepts import ConceptSet
@@ -143,6 +144,17 @@ def test_an_entry_that_is_not_a_string_is_named_by_its_place():
 def test_a_single_string_is_not_a_list_of_words():
     with pytest.raises(TypeError, match="single string 'dog'"):
         ConceptSet("dog")
+
+
+def test_any_ordered_source_of_words_will_do():
+    assert ConceptSet(word for word in ("b", "a")).words == ("b", "a")
+    assert ConceptSet(np.array(["b", "a"])).words == ("b", "a")
+
+
+@pytest.mark.parametrize("words", [{"b", "a"}, 7, None])
+def test_what_has_no_order_is_refused(words):
+    with pytest.raises(TypeError, match="words must be a list of strings"):
+        ConceptSet(words)
 
 
 def test_categories_of_another_length_are_refused():
