@@ -91,6 +91,7 @@ def observe_layer(
             f"track[{layer!r}] names neuron {beyond[0]}, but the layer has {num_neurons}: "
             f"0..{num_neurons - 1}"
         )
+    activations = activations.T.contiguous().T  # a neuron's values side by side: all that follows sorts them
     health = functional.valid_neurons(activations)
     valid = health.valid
     similarity = observer.detector.similarity(activations, observer.concept_activations)

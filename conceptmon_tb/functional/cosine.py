@@ -12,7 +12,7 @@ from conceptmon_tb.functional.health import (
     valid_neurons,
 )
 
-NEURONS_AT_ONCE = 128  # keeps the centred and cubed copy of the neuron side in cache
+COLUMNS_AT_ONCE = 128  # keeps the centred and cubed copies of the columns in cache
 
 
 def cos_similarity(activations: Tensor, concept_activations: Tensor) -> Tensor:
@@ -73,7 +73,10 @@ class CosineConcepts:
         concepts = check_concept_activations(concept_activations)
         health = valid_neurons(concepts)
         usable = health.valid if cubed else ~health.dead
-        self.directions = self._unit_columns(concepts).masked_fill(~usable, 0.0)
+        self.directions = torch.empty_like(concepts, memory_format=torch.contiguous_format)
+        for start in range(0, concepts.shape[1], COLUMNS_AT_ONCE):
+            block = slice(start, start + COLUMNS_AT_ONCE)
+            self.directions[:, block] = self._unit_columns(concepts[:, block], usable[block])
 
     def similarity(self, activations: Tensor) -> Tensor:
         """Similarity of every neuron and every concept.
@@ -88,11 +91,11 @@ class CosineConcepts:
         valid = valid_neurons(activations).valid
         kept = activations if bool(valid.all()) else activations[:, valid]
         with torch.autocast(kept.device.type, enabled=False):
-            chunks = torch.split(kept, NEURONS_AT_ONCE, dim=1)
+            chunks = torch.split(kept, COLUMNS_AT_ONCE, dim=1)
             rows = torch.cat([self._unit_columns(chunk).T @ self.directions for chunk in chunks])
         return place_rows(rows, valid)
 
-    def _unit_columns(self, columns: Tensor) -> Tensor:
+    def _unit_columns(self, columns: Tensor, usable: Tensor | None = None) -> Tensor:
         columns = columns / _largest_magnitude(columns)
         if self.cubed:
             columns = columns - columns.mean(dim=0)
@@ -100,8 +103,11 @@ class CosineConcepts:
             columns = columns / _largest_magnitude(columns)
             columns = columns * columns * columns
         length: Tensor = torch.linalg.vector_norm(columns, dim=0)
-        return columns / length.clamp_min(torch.finfo(columns.dtype).tiny)
+        scale = length.clamp_min(torch.finfo(columns.dtype).tiny).reciprocal()
+        return columns * (scale if usable is None else scale.masked_fill(~usable, 0.0))
 
 
 def _largest_magnitude(columns: Tensor) -> Tensor:
-    return columns.detach().abs().amax(dim=0).clamp_min(torch.finfo(columns.dtype).tiny)
+    values = columns.detach()
+    largest = torch.maximum(values.amax(dim=0), -values.amin(dim=0))
+    return largest.clamp_min(torch.finfo(columns.dtype).tiny)

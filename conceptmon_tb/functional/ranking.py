@@ -44,7 +44,7 @@ def top_images(activations: Tensor, k: int) -> Tensor:
     images = rows.shape[1]
     k = min(k, images)
     place = torch.arange(images - 1, -1, -1, device=rows.device)
-    keys = largest(_keys(rows, place), k)
+    keys = largest(_keys(rows, place), k, overwrite=True)
     return (images - 1) - keys.bitwise_and(_LOW_BITS)
 
 
@@ -95,12 +95,13 @@ def sort_rows(keys: Tensor) -> Tensor:
     return keys
 
 
-def largest(rows: Tensor, k: int) -> Tensor:
+def largest(rows: Tensor, k: int, *, overwrite: bool = False) -> Tensor:
     """The k largest values of every row, descending.
 
     Args:
         rows: `(rows, columns)` integers, or float32 without NaN.
         k: How many, at most `columns`.
+        overwrite: Whether `rows` is not needed any more.
 
     Returns:
         `(rows, k)` of the same dtype.
@@ -108,7 +109,9 @@ def largest(rows: Tensor, k: int) -> Tensor:
     if rows.device.type != "cpu":
         return rows.topk(k, dim=1).values
     columns = rows.shape[1]
-    chosen = np.partition(rows.contiguous().numpy(), columns - k, axis=1)[:, columns - k :]
+    values = rows.contiguous().numpy() if overwrite else np.array(rows.numpy(), order="C")
+    values.partition(columns - k, axis=1)
+    chosen = values[:, columns - k :]
     return torch.from_numpy(np.sort(chosen, axis=1)[:, ::-1].copy())
 
 

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from conceptmon_tb.functional.diversity import (
     anchor_distance,
+    anchor_distance_by_mask,
     anchor_distances,
     category_counts,
     displacement,
@@ -132,3 +133,13 @@ def test_category_counts_holds_every_category_in_order_of_appearance():
 def test_category_counts_refuses_concepts_out_of_range():
     with pytest.raises(ValueError, match=r"best_concept must be in 0\.\.1"):
         category_counts(torch.tensor([2]), torch.tensor([True]), ["a", "b"])
+
+
+def test_anchor_distances_over_several_masks_are_those_over_each() -> None:
+    generator = torch.Generator().manual_seed(3)
+    embedding, anchors = torch.randn(40, 6, generator=generator), torch.randn(9, 6, generator=generator)
+    masks = [torch.ones(40, dtype=torch.bool), torch.arange(40) % 3 == 0, torch.zeros(40, dtype=torch.bool)]
+    together = anchor_distance_by_mask(embedding, anchors, masks)
+    alone = [anchor_distance(embedding, anchors, mask) for mask in masks]
+    assert torch.equal(torch.stack(together[:2]), torch.stack(alone[:2]))
+    assert together[2].isnan()
