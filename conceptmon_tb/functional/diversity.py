@@ -196,7 +196,8 @@ def _distances_to(nearest: Tensor, embedding: Tensor, anchors: Tensor) -> Tensor
     if bool((nearest < 0).any()):
         return torch.full_like(nearest, torch.nan, dtype=torch.float32)
     # From differences, not from the product: exact where a neuron sits on an anchor.
-    return torch.linalg.vector_norm(embedding.float()[nearest] - anchors.float(), dim=1)
+    distance: Tensor = torch.linalg.vector_norm(embedding.float()[nearest] - anchors.float(), dim=1)
+    return distance
 
 
 def _squared_distances(left: Tensor, right: Tensor) -> Tensor:
