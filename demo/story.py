@@ -82,13 +82,14 @@ def judge_poor(healthy: Snapshots, poor: Snapshots) -> Iterator[Finding]:
     """The claim of section 2.3.2: poor training ends less diverse."""
     deep = list(healthy)[-1]
     good, bad = (run[deep][max(run[deep])] for run in (healthy, poor))
-    difference = bad.anchor_distance / good.anchor_distance - 1
+    difference = bad.anchor_distance / good.anchor_distance - 1  # NaN when every neuron is dead
     gated = "none passes" if math.isnan(bad.anchor_distance_gated) else f"{bad.anchor_distance_gated:.3f}"
+    dead = f"; {bad.num_dead} of its {bad.num_neurons} neurons are dead" if bad.num_dead else ""
     yield Finding(
         f"5. A poorly trained network has a higher d_anchor ({deep}; thesis: 0.47 against 0.38).",
         f"poor {bad.anchor_distance:.3f}, healthy {good.anchor_distance:.3f} ({difference:+.0%}); "
         f"over interpretable neurons only: poor {gated}, healthy {good.anchor_distance_gated:.3f}; "
-        f"interpretable: poor {bad.num_interpretable}, healthy {good.num_interpretable}.",
+        f"interpretable: poor {bad.num_interpretable}{dead}, healthy {good.num_interpretable}.",
         difference > 0,
     )
 
