@@ -142,7 +142,8 @@ class ConceptMonitor:
         """Look at a model once: one forward pass over the probe for all layers.
 
         The model, its buffers, modes and hooks, and the global random streams are exactly as before
-        afterwards. Displacement is measured from the last observation of the same model object.
+        afterwards. Hooks of your own fire in the probe's forward passes too, once for each batch.
+        Displacement is measured from the last observation of the same model object.
 
         Args:
             model: The model, in any mode and on any device; `torch.compile`, DataParallel and
@@ -238,7 +239,11 @@ class ConceptMonitor:
         kept = cache.load(*key) if cache and len(text) > 15 else None
         if kept is not None and kept.shape == (len(text), 2):
             return ConceptMap.from_positions(text, kept.numpy())
-        fitted = ConceptMap.fit(text, seed=self.seed)
+        threads = torch.get_num_threads()
+        try:
+            fitted = ConceptMap.fit(text, seed=self.seed)
+        finally:
+            torch.set_num_threads(threads)  # umap's numba sets OpenMP's threads for the whole process
         if cache and fitted.name != "pca":
             cache.save(torch.from_numpy(fitted.position), *key)
         return fitted

@@ -24,6 +24,8 @@ from conceptmon_tb.functional.null import (
 from conceptmon_tb.functional.ranking import top_images
 from conceptmon_tb.functional.similarity import (
     SIMILARITIES,
+    cos,
+    cos_cubed,
     cos_similarity,
     cos_similarity_cubed,
     rank_reorder,
@@ -40,6 +42,8 @@ __all__ = [
     "calibrate_threshold",
     "category_counts",
     "conformal_threshold",
+    "cos",
+    "cos_cubed",
     "cos_similarity",
     "cos_similarity_cubed",
     "default_temperature",

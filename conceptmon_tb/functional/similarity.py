@@ -20,6 +20,8 @@ from conceptmon_tb.functional.rank import rank_reorder
 __all__ = [
     "SIMILARITIES",
     "canonical_name",
+    "cos",
+    "cos_cubed",
     "cos_similarity",
     "cos_similarity_cubed",
     "rank_reorder",
@@ -36,6 +38,9 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "wpmi": wpmi,
     "soft_wpmi": soft_wpmi,
 }
+
+cos = cos_similarity
+cos_cubed = cos_similarity_cubed
 
 SIMILARITIES: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
     _FUNCTIONS | {short: _FUNCTIONS[name] for short, name in _SHORT_NAMES.items()}
