@@ -26,7 +26,7 @@ def test_the_demo_trains_two_runs_and_tells_the_story(tmp_path: Path) -> None:
     assert "A poorly trained network has a higher d_anchor" in done.stdout
     for name in ("world-healthy", "world-poor"):
         run = cm.read_run(tmp_path / name)
-        assert run.steps == [0, 1]
+        assert run.steps == (0, 1)
         assert list(run.snapshots) == ["layer2", "layer3", "layer4"]
 
 
@@ -41,14 +41,14 @@ def test_the_demo_takes_a_folder_of_images_and_probes_with_held_out_ones(tmp_pat
         "--data", str(tmp_path / "data"), "--probe", "data", "--logdir", str(tmp_path / "runs"), *SMALL
     )
     assert done.returncode == 0, done.stderr
-    assert cm.read_run(tmp_path / "runs" / "data-healthy").steps == [0, 1]
+    assert cm.read_run(tmp_path / "runs" / "data-healthy").steps == (0, 1)
 
 
 @pytest.mark.skipif(not CIFAR.is_dir(), reason="the photographs of ../shared/data/cifar10 are not here")
 def test_the_demo_trains_on_photographs(tmp_path: Path) -> None:
     done = run_demo("--data", str(CIFAR), "--logdir", str(tmp_path), *SMALL)
     assert done.returncode == 0, done.stderr
-    assert cm.read_run(tmp_path / "cifar10-healthy").steps == [0, 1]
+    assert cm.read_run(tmp_path / "cifar10-healthy").steps == (0, 1)
 
 
 def test_a_missing_data_folder_is_named() -> None:
