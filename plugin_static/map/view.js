@@ -23,7 +23,7 @@ import { renderOverlay } from './overlay.js';
  * @property {() => readonly number[]} suggested neurons worth a look while nobody chose any
  */
 
-const MARGIN = { left: 40, right: 60, top: 76, bottom: 58 };
+const MARGIN = { left: 40, right: 60, top: 88, bottom: 64 };
 const PICK_RADIUS = 11;
 
 /**

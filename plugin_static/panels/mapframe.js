@@ -20,8 +20,10 @@ export function mountCaption(host, store) {
     const concept = store.concept.value;
     const skipped = store.runIndex.value?.skipped ?? [];
     const note = store.runIndex.value?.note || store.space.value?.note || '';
+    // One line, whatever its length: the map's upper margin is made for it, and must not move with the text.
+    const told = summary && layer ? describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, store.invalidText.value) : 'Loading…';
     render(html`<h2 title=${store.primary.value}>${store.compared.value && store.sideBySide.value ? shorten(store.primary.value, NAME_LENGTH) : 'Concept space'}</h2>
-      ${summary && layer ? html`<p class="epoch-summary">${describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, store.invalidText.value)}</p>` : html`<p class="epoch-summary">Loading…</p>`}
+      <p class="epoch-summary" title=${told}>${told}</p>
       ${summary && summary.valid === 0 ? html`<p class="notice warn">${icon('warn')}<span>No neuron has a signal at this step: nothing to draw</span></p>` : nothing}
       ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
       ${note ? html`<p class="notice" title=${note}>${icon('info')}<span>${note}</span></p>` : nothing}
@@ -40,8 +42,9 @@ export function mountComparedCaption(host, store) {
     const shown = store.compared.value !== '' && store.sideBySide.value;
     const listed = store.index.value?.runs[store.compared.value]?.layers ?? {};
     const missing = store.layerName.value && !(store.layerName.value in listed);
+    const told = summary && layer ? describeEpoch(summary, layer.neurons, null, invalid) : missing ? `This run has no layer “${store.layerName.value}”` : 'Loading…';
     render(shown ? html`<h2 title=${store.compared.value}>${shorten(store.compared.value, NAME_LENGTH)}</h2>
-      <p class="epoch-summary">${summary && layer ? describeEpoch(summary, layer.neurons, null, invalid) : missing ? `This run has no layer “${store.layerName.value}”` : 'Loading…'}</p>` : nothing, host);
+      <p class="epoch-summary" title=${told}>${told}</p>` : nothing, host);
   });
 }
 
