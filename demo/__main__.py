@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 import conceptmon_tb as cm
 from demo.pictures import Pictures, folder_pictures, world_pictures
@@ -95,7 +96,9 @@ def make_probe(pictures: Pictures, kind: str) -> cm.ProbeSet:
     """The probe set: held-out pictures of the world, or the held-out images of the data."""
     if kind == "world":
         return cm.ProbeSet.world(2000, transform=pictures.normalizer())
-    return cm.ProbeSet(list(pictures.test_images[:2000]), transform=pictures.normalizer())
+    print("Probing with the data: of photographs the demo encoder knows little more than the colours.")
+    held_out = [Image.fromarray(image) for image in pictures.test_images]
+    return cm.ProbeSet(held_out, transform=pictures.normalizer(), max_images=2000)
 
 
 def new_run_dir(logdir: Path, name: str) -> Path:
