@@ -32,7 +32,7 @@ def main() -> None:
             folder_pictures(args.data, args.images) if args.data else world_pictures(args.images or 4000)
         )
         probe = make_probe(pictures, args.probe)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"demo: {error}")
 
     recipes = [recipe for recipe in (HEALTHY, POOR) if recipe.name in args.runs]

@@ -61,7 +61,7 @@ def train(
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=5e-4
     )
-    steps_per_epoch = len(pictures.train_labels) // BATCH_SIZE
+    steps_per_epoch = len(pictures.train_labels) // _batch_size(pictures)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(recipe, epochs * steps_per_epoch))
     accuracy = 0.0
     with cm.ConceptWriter(run_dir, monitor=monitor) as writer:
@@ -78,6 +78,11 @@ def train(
             writer.add_concepts(model, global_step=epoch)
             progress.set_postfix(loss=f"{train_loss:.2f}", accuracy=f"{accuracy:.2f}")
     return accuracy
+
+
+def _batch_size(pictures: Pictures) -> int:
+    """A small folder is one batch."""
+    return min(BATCH_SIZE, len(pictures.train_labels))
 
 
 def _rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -100,8 +105,9 @@ def _train_one_epoch(
     """One pass over the training images; returns the mean loss and the accuracy."""
     model.train()
     losses, hits, seen = 0.0, 0, 0
+    size = _batch_size(pictures)
     order = torch.randperm(len(pictures.train_labels))
-    for chosen in order[: len(order) // BATCH_SIZE * BATCH_SIZE].view(-1, BATCH_SIZE):
+    for chosen in order[: len(order) // size * size].view(-1, size):
         images = _augment(_batch(pictures, pictures.train_images, chosen))
         labels = torch.from_numpy(pictures.train_labels[chosen.numpy()])
         logits = model(images)

@@ -61,3 +61,24 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     done = run_demo("--data", str(tmp_path), *SMALL)
     assert done.returncode != 0
     assert "a folder for each class" in done.stderr
+
+
+def test_a_folder_smaller_than_a_batch_is_trained_on(tmp_path: Path) -> None:
+    for name in ("dark", "light"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(10):
+            shade = 20 + 10 * i + 100 * (name == "light")
+            Image.new("RGB", (32, 32), (shade, shade, 90)).save(tmp_path / "data" / name / f"{i}.png")
+    done = run_demo("--data", str(tmp_path / "data"), "--logdir", str(tmp_path / "runs"), *SMALL)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+    for name in ("dark", "light"):
+        (tmp_path / name).mkdir()
+        for file in ("held_out.png", "to_train_on.png"):
+            (tmp_path / name / file).write_bytes(b"no image")
+    done = run_demo("--data", str(tmp_path), *SMALL)
+    assert done.returncode != 0
+    assert "dark/to_train_on.png" in done.stderr
+    assert "Traceback" not in done.stderr
