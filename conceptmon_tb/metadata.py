@@ -31,6 +31,10 @@ SPACE_TAG = "concepts/space/definition"
 IMAGES_TAG = "concepts/space/images"
 
 MAGIC = b"CMON"
+# One answer to "read these tensors" is limited to 256 MiB and cannot be asked for single steps; blobs are
+# read one by one. So the neurons of a layer with more neurons than this travel as a blob.
+MAX_TENSOR_NEURONS = 4096
+
 DTYPES = ("<f4", "<f2", "<i4", "<u2", "|u1", "|i1")
 ALIGNMENT = 8
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
 from conceptmon_tb.atlas import pack_images
-from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, layer_tag, make_metadata
+from conceptmon_tb.metadata import IMAGES_TAG, MAX_TENSOR_NEURONS, SPACE_TAG, layer_tag, make_metadata
 from conceptmon_tb.payloads import pack_embedding, pack_metrics, pack_neurons, pack_space
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
 
@@ -37,7 +37,9 @@ def concept_summary(
     """
     summary = summary_pb2.Summary()
     for layer, snapshot in snapshots.items():
-        _add_tensor(summary, layer_tag(layer, "neurons"), pack_neurons(snapshot, step))
+        # The number of neurons alone decides: a tag must keep its data class as long as the run goes on.
+        add_neurons = _add_blob if snapshot.num_neurons > MAX_TENSOR_NEURONS else _add_tensor
+        add_neurons(summary, layer_tag(layer, "neurons"), pack_neurons(snapshot, step))
         _add_tensor(summary, layer_tag(layer, "metrics"), pack_metrics(snapshot, step))
         _add_blob(summary, layer_tag(layer, "embedding"), pack_embedding(snapshot, step))
         for name, value in layer_scalars(snapshot).items():

@@ -11,6 +11,7 @@ writes two runs, `healthy` and `poor`, with loss and accuracy.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -93,6 +94,15 @@ def make_snapshots(
     }
     for _ in range(epochs):
         yield {name: next(walk) for name, walk in walks.items()}
+
+
+def widen(snapshot: ConceptSnapshot, neurons: int) -> ConceptSnapshot:
+    """Repeat a layer's neurons until there are as many as asked for."""
+    names = [field.name for field in dataclasses.fields(snapshot)]
+    arrays = {name: value for name in names if isinstance(value := getattr(snapshot, name), np.ndarray)}
+    per_neuron = {name: a for name, a in arrays.items() if not name.startswith("anchor_")}
+    changed = {name: np.resize(a, (neurons, *a.shape[1:])) for name, a in per_neuron.items()}
+    return dataclasses.replace(snapshot, **changed)  # type: ignore[arg-type]
 
 
 def make_images(space: ConceptSpace, size: int = 64) -> ProbeImages:

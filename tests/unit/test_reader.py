@@ -10,7 +10,7 @@ import pytest
 from conceptmon_tb.metadata import NewerSchemaError
 from conceptmon_tb.reader import read_run
 from conceptmon_tb.summary import concept_summary
-from tests.synthetic import SyntheticRun, make_snapshots, make_space, write_run
+from tests.synthetic import SyntheticRun, make_snapshots, make_space, widen, write_run
 
 LAYERS = {"layer1": 6, "a/b ✓": 8, "space": 4}
 
@@ -29,6 +29,23 @@ def test_a_run_comes_back(tmp_path: Path) -> None:
             assert read.words == snapshot.words
             assert read.space is run.space
     assert run.space.fingerprint == make_space().fingerprint
+
+
+def test_a_layer_too_big_for_tensors_comes_back_like_the_others(tmp_path: Path) -> None:
+    with SyntheticRun(tmp_path, 2, LAYERS) as run:
+        written = []
+        for step, snapshots in enumerate(make_snapshots(2, LAYERS, space=run.space)):
+            run.step = step
+            written.append(widen(snapshots["layer1"], 5000))
+            run.add_summary(concept_summary({"big": written[-1], "small": snapshots["layer1"]}, step))
+    read = read_run(tmp_path)
+    assert read.warnings == ()
+    assert {layer: sorted(by_step) for layer, by_step in read.snapshots.items()} == {
+        "big": [0, 1], "small": [0, 1],
+    }  # fmt: skip
+    for step in (0, 1):
+        np.testing.assert_array_equal(read.snapshots["big"][step].position, written[step].position)
+        np.testing.assert_array_equal(read.snapshots["big"][step].top_images, written[step].top_images)
 
 
 def test_images_come_back_once_each(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from tensorboard.compat.proto import summary_pb2, types_pb2
 
 from conceptmon_tb.metadata import PLUGIN_NAME, parse_layer_tag, unpack_payload
+from conceptmon_tb.payloads import pack_neurons
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
 from conceptmon_tb.summary import concept_summary, layer_scalars, space_summary
-from tests.synthetic import make_images, make_snapshots, make_space
+from tests.synthetic import make_images, make_snapshots, make_space, widen
 
 
 def make(layers: dict[str, int], epochs: int = 2) -> dict[str, ConceptSnapshot]:
@@ -54,6 +55,16 @@ def test_tensors_are_raw_bytes_and_blobs_are_strings_of_rank_one() -> None:
     assert tensor.dtype == types_pb2.DT_UINT8
     assert [d.size for d in tensor.tensor_shape.dim] == [len(tensor.tensor_content)]
     assert (blob.dtype, [d.size for d in blob.tensor_shape.dim]) == (types_pb2.DT_STRING, [1])
+
+
+@pytest.mark.parametrize(("neurons", "is_blob"), [(4096, False), (4097, True)])
+def test_the_neurons_of_a_big_layer_are_a_blob_of_the_same_bytes(neurons: int, is_blob: bool) -> None:
+    snapshot = widen(make({"a": 4})["a"], neurons)
+    value = next(v for v in concept_summary({"a": snapshot}, 3).value if v.tag == "concepts/a/neurons")
+    blob, tensor = summary_pb2.DATA_CLASS_BLOB_SEQUENCE, summary_pb2.DATA_CLASS_TENSOR
+    assert value.metadata.data_class == (blob if is_blob else tensor)
+    assert list(value.tensor.string_val) == ([_bytes(value)] if is_blob else [])
+    assert _bytes(value) == pack_neurons(snapshot, 3)
 
 
 def test_scalars_are_plain_values_and_only_finite_ones() -> None:
