@@ -108,7 +108,8 @@ def report(model: nn.Module, pictures: Pictures, num_images: int, seed: int) -> 
     known = presence.any(dim=0)
     encoder = cm.WorldEncoder()
     cosines = embed_probe(encoder, probe) @ encoder.encode_text(WORDS).T
-    layers = collect_activations(model, LAYERS, probe.batches(), len(probe))
+    seen = collect_activations(model, LAYERS, probe.batches(), len(probe))
+    layers = {layer: answers.values for layer, answers in seen.items()}
     print(
         f"\nseed {seed}, {num_images} pictures: share of neurons whose label is among their true top "
         f"{TOP_TRUE} of {int(known.sum())} concepts"

@@ -2,7 +2,8 @@
 
 A neuron is a channel of a conv map, a dimension of a transformer's tokens or an output of a linear
 layer. The hook pools at once: what it keeps is a small copy, which a later in-place operation of the
-model cannot alter, and the feature maps are never held together.
+model cannot alter, and the feature maps are never held together. Where in each map the largest activation
+is, is noted on the way.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
+from conceptmon_tb.patches import Peaks, find_peaks
 from conceptmon_tb.training_state import preserve_training_state, strip_wrapper_prefix, unwrap_model
 
 Pooling = Literal["mean", "max"]
@@ -25,6 +28,18 @@ _SEQUENCE_CHANNELS_FIRST = (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.Ma
 _SEQUENCE_FIRST = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder, nn.RNNBase)
 _MAP_CHANNELS_FIRST = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d)
 _OUTPUT_KEYS = ("last_hidden_state", "out", "features", "logits")
+
+
+class Activations(NamedTuple):
+    """What one layer answers to the probe.
+
+    Attributes:
+        values: `(images, neurons)` float32, pooled.
+        peaks: Where in each map the largest activation is; None for a layer without maps over the image.
+    """
+
+    values: Tensor
+    peaks: Peaks | None
 
 
 def find_layers(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
@@ -64,8 +79,8 @@ def collect_activations(
     pooling: Pooling = "mean",
     tokens: Tokens = "auto",
     precision: Precision = "fp32",
-) -> dict[str, Tensor]:
-    """Run the probe through a model once and keep one number per neuron and image.
+) -> dict[str, Activations]:
+    """Run the probe through a model once and keep one number, and one place, per neuron and image.
 
     The model is left exactly as it was (see `preserve_training_state`).
 
@@ -83,7 +98,8 @@ def collect_activations(
         precision: "bf16" runs the forward under autocast: faster, nearly the same top images.
 
     Returns:
-        For every layer `(images, neurons)` float32 on the CPU.
+        For every layer, on the CPU. Maps over the image are those of conv layers and, with "mean" over
+        tokens, the tokens of a model that cuts its input into patches by one convolution.
 
     Raises:
         ValueError: Unknown layer, a layer that the forward never calls, or an output that is not one row
@@ -92,39 +108,72 @@ def collect_activations(
     found = find_layers(model, layers)
     inner = unwrap_model(model)
     device, dtype = _device_and_dtype(inner)
-    over_tokens = _token_rule(inner, tokens)
+    tap = _Tap(inner, pooling, _token_rule(inner, tokens))
     collected: dict[str, Tensor] = {}
+    peaks: dict[str, Peaks | None] = {}
     start = 0
     with (
         preserve_training_state(inner),
-        _hooks(found, pooling, over_tokens) as pooled,
+        _hooks(found, tap),
         torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
     ):
         for batch in batches:
+            tap.input_shape = batch.shape
             inner(batch.to(device=device, dtype=dtype if batch.is_floating_point() else None))
             for layer in found:
-                _store(collected, layer, pooled.pop(layer, None), start, batch.shape[0], num_images)
+                _store(collected, layer, tap.pooled.pop(layer, None), start, batch.shape[0], num_images)
+                _store_peaks(peaks, layer, tap.peaks.pop(layer, None), start, num_images)
             start += batch.shape[0]
     if start != num_images:
         raise ValueError(f"num_images is {num_images}, but batches held {start} images")
-    return {layer: values.cpu() for layer, values in collected.items()}
+    return {layer: Activations(values.cpu(), _on_cpu(peaks[layer])) for layer, values in collected.items()}
+
+
+@dataclass
+class _Tap:
+    """What the hooks need to know, and what they have taken of the batch at hand, by layer."""
+
+    model: nn.Module
+    pooling: Pooling
+    over_tokens: str
+    input_shape: Sequence[int] = ()
+    pooled: dict[str, Tensor] = field(default_factory=dict)
+    peaks: dict[str, Peaks | None] = field(default_factory=dict)
+
+    def take(self, layer: str, module: nn.Module, output: Any) -> None:
+        self.pooled[layer] = pool_output(output, module, layer, self.pooling, self.over_tokens)
+        maps = self._maps(_first_tensor(output, layer).detach(), module)
+        self.peaks[layer] = None if maps is None or maps[0].shape[-1] == 1 else find_peaks(*maps)
+
+    def _maps(self, output: Tensor, module: nn.Module) -> tuple[Tensor, tuple[int, int]] | None:
+        """`(batch, neurons, cells)` and the grid that the cells make up over the image, if they do."""
+        if output.ndim == 4 and _is_channels_last(output, module):
+            return output.flatten(1, 2).transpose(1, 2), (output.shape[1], output.shape[2])
+        if output.ndim == 4:
+            return output.flatten(2), (output.shape[2], output.shape[3])
+        is_sequence = isinstance(module, _SEQUENCE_CHANNELS_FIRST)
+        if output.ndim != 3 or is_sequence or self.over_tokens != "mean":
+            return None
+        rows, columns = _patch_grid(self.model, self.input_shape)
+        tokens = _batch_first_tokens(output, module)
+        class_tokens = tokens.shape[1] - rows * columns
+        if not rows * columns or class_tokens not in (0, int(_has_class_token(self.model))):
+            return None
+        return tokens[:, class_tokens:].transpose(1, 2), (rows, columns)
 
 
 @contextmanager
-def _hooks(
-    layers: Mapping[str, nn.Module], pooling: Pooling, over_tokens: str
-) -> Iterator[dict[str, Tensor]]:
-    """Pool every layer's output into the yielded dict; the hooks are gone afterwards, whatever happens."""
-    pooled: dict[str, Tensor] = {}
+def _hooks(layers: Mapping[str, nn.Module], tap: _Tap) -> Iterator[None]:
+    """Let the tap take every layer's output; the hooks are gone afterwards, whatever happens."""
     handles = []
     try:
         for layer, module in layers.items():
 
             def keep(module: nn.Module, _args: Any, output: Any, layer: str = layer) -> None:
-                pooled[layer] = pool_output(output, module, layer, pooling, over_tokens)
+                tap.take(layer, module, output)
 
             handles.append(module.register_forward_hook(keep))
-        yield pooled
+        yield
     finally:
         for handle in handles:
             handle.remove()
@@ -156,8 +205,7 @@ def pool_output(given: Any, module: nn.Module, layer: str, pooling: str, over_to
     if output.ndim == 2:
         return output.clone()
     if output.ndim == 3 and not isinstance(module, _SEQUENCE_CHANNELS_FIRST):
-        sequence_first = isinstance(module, _SEQUENCE_FIRST) and not _batch_first(module)
-        output = output.transpose(0, 1) if sequence_first else output
+        output = _batch_first_tokens(output, module)
         return output[:, 0].clone() if over_tokens == "cls" else output.mean(dim=1)
     space = (
         tuple(range(1, output.ndim - 1))
@@ -165,6 +213,11 @@ def pool_output(given: Any, module: nn.Module, layer: str, pooling: str, over_to
         else tuple(range(2, output.ndim))
     )
     return output.amax(dim=space) if pooling == "max" else output.mean(dim=space)
+
+
+def _batch_first_tokens(output: Tensor, module: nn.Module) -> Tensor:
+    sequence_first = isinstance(module, _SEQUENCE_FIRST) and not _batch_first(module)
+    return output.transpose(0, 1) if sequence_first else output
 
 
 def _batch_first(module: nn.Module) -> bool:
@@ -207,8 +260,21 @@ def _first_tensor(output: Any, layer: str) -> Tensor:
 def _token_rule(model: nn.Module, tokens: Tokens) -> str:
     if tokens != "auto":
         return tokens
-    has_class_token = any(name.rpartition(".")[2] in _CLASS_TOKENS for name, _ in model.named_parameters())
-    return "cls" if has_class_token else "mean"
+    return "cls" if _has_class_token(model) else "mean"
+
+
+def _has_class_token(model: nn.Module) -> bool:
+    return any(name.rpartition(".")[2] in _CLASS_TOKENS for name, _ in model.named_parameters())
+
+
+def _patch_grid(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of the patches that a vision transformer cuts its input into; zeros if it does not."""
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d) and part.in_channels == input_shape[1]:
+            if part.kernel_size == part.stride and max(part.stride) > 1 and set(part.padding) <= {0}:
+                return input_shape[-2] // part.stride[0], input_shape[-1] // part.stride[1]
+            break
+    return 0, 0
 
 
 def _device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -239,6 +305,23 @@ def _store(
             f"choose a layer whose width does not depend on the input"
         )
     collected[layer][start : start + batch] = rows
+
+
+def _store_peaks(
+    collected: dict[str, Peaks | None], layer: str, peaks: Peaks | None, start: int, num_images: int
+) -> None:
+    if layer not in collected:
+        empty = peaks and peaks.cell.new_zeros((num_images, peaks.cell.shape[1]))
+        collected[layer] = None if peaks is None or empty is None else Peaks(empty, peaks.grid)
+    kept = collected[layer]
+    if kept is None or peaks is None or kept.grid != peaks.grid:
+        collected[layer] = None
+        return
+    kept.cell[start : start + len(peaks.cell)] = peaks.cell
+
+
+def _on_cpu(peaks: Peaks | None) -> Peaks | None:
+    return None if peaks is None else Peaks(peaks.cell.cpu(), peaks.grid)
 
 
 def check_choice(argument: str, value: str, choices: Any) -> None:

@@ -172,8 +172,8 @@ class ConceptMonitor:
                 precision=self.precision,
             )
             seen = {
-                layer: observe_layer(layer, values, observer, self.track.get(layer, ()), before.get(layer))
-                for layer, values in activations.items()
+                layer: observe_layer(layer, answers, observer, self.track.get(layer, ()), before.get(layer))
+                for layer, answers in activations.items()
             }
         self._before[inner] = {layer: placement for layer, (_, placement) in seen.items()}
         return {layer: snapshot for layer, (snapshot, _) in seen.items()}
@@ -222,6 +222,7 @@ class ConceptMonitor:
             threshold_level=self.threshold_level,
             top_concepts=self.top_concepts,
             num_images=self.num_images,
+            view=self.probe.view,
             seed=self.seed,
         )
 

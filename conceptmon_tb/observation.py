@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from conceptmon_tb import functional
+from conceptmon_tb.activations import Activations
 from conceptmon_tb.detectors import ConceptDetector
+from conceptmon_tb.patches import View, draw_patches
 from conceptmon_tb.projection import ConceptMap
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, IntArray
 
@@ -45,6 +47,7 @@ class Observer:
         threshold_level: Share of meaningless neurons that a calibrated threshold lets pass.
         top_concepts: Concepts kept for each neuron.
         num_images: Top images kept for each neuron.
+        view: The part of the thumbnails that the model's input shows, None where unknown.
         seed: Of the calibration.
     """
 
@@ -59,12 +62,13 @@ class Observer:
     threshold_level: float
     top_concepts: int
     num_images: int
+    view: View | None
     seed: int
 
 
 def observe_layer(
     layer: str,
-    activations: Tensor,
+    seen: Activations,
     observer: Observer,
     tracked: Sequence[int] = (),
     before: Placement | None = None,
@@ -73,7 +77,7 @@ def observe_layer(
 
     Args:
         layer: Name of the layer.
-        activations: `(images, neurons)` float32, pooled over the probe.
+        seen: What the layer answers to the probe.
         observer: What holds still.
         tracked: Neurons to follow.
         before: Where the neurons were at the last observation, None at the first.
@@ -84,6 +88,7 @@ def observe_layer(
     Raises:
         ValueError: A tracked neuron does not exist.
     """
+    activations, peaks = seen
     num_neurons = activations.shape[1]
     beyond = [neuron for neuron in tracked if neuron >= num_neurons]
     if beyond:
@@ -113,6 +118,7 @@ def observe_layer(
     published, gated = functional.anchor_distance_by_mask(
         embedding, observer.anchor_set, (valid, interpretable)
     )
+    images = _ids(functional.top_images(activations, observer.num_images), valid)
     snapshot = ConceptSnapshot(
         layer=layer,
         space=observer.space,
@@ -122,7 +128,7 @@ def observe_layer(
         interpretable=interpretable.numpy(),
         valid=valid.numpy(),
         position=position,
-        top_images=_ids(functional.top_images(activations, observer.num_images), valid),
+        top_images=images,
         displacement=_displacement(before, embedding, valid).numpy(),
         threshold=float(threshold),
         threshold_level=observer.threshold_level if observer.threshold is None else None,
@@ -138,6 +144,7 @@ def observe_layer(
         detector=observer.detector.describe(),
         temperature=observer.temperature,
         tracked=tuple(tracked),
+        top_patches=draw_patches(peaks, images, observer.view) if peaks and observer.view else None,
     )
     return snapshot, Placement(embedding, valid)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from conceptmon_tb.metadata import Payload, PayloadError
 
 _NEURON_ARRAYS = {
@@ -71,6 +73,9 @@ def _check_neurons(payload: Payload) -> None:
         and shapes["position"][1] == 2
         and shapes["concept_ids"] == shapes["similarity"]
     )
+    patches = payload.arrays.get("top_patches")
+    if patches is not None and (patches.dtype != np.uint8 or patches.shape != (*shapes["top_images"], 4)):
+        raise ValueError(f"top_patches {patches.dtype} {patches.shape} for top_images {shapes['top_images']}")
     if not fits:
         raise ValueError(f"shapes {shapes}")
 

@@ -29,7 +29,7 @@ _NO_ID = 0xFFFF
 
 
 def pack_neurons(snapshot: ConceptSnapshot, step: int) -> bytes:
-    """Pack what the tab wants of every neuron at every epoch (about 60 bytes per neuron).
+    """Pack what the tab wants of every neuron at every epoch (60 to 92 bytes per neuron).
 
     Args:
         snapshot: One layer at one moment.
@@ -51,6 +51,8 @@ def pack_neurons(snapshot: ConceptSnapshot, step: int) -> bytes:
         "displacement": np.asarray(snapshot.displacement, dtype=np.float32),
         "top_images": _narrow_ids(snapshot.top_images),
     }
+    if snapshot.top_patches is not None:
+        arrays["top_patches"] = np.asarray(snapshot.top_patches, dtype=np.uint8)
     return pack_payload("neurons", step, {}, arrays)
 
 
@@ -219,6 +221,7 @@ def unpack_snapshot(
             detector=attrs["detector"],
             temperature=_number(attrs["temperature"]),
             tracked=tuple(attrs["tracked"]),
+            top_patches=arrays.get("top_patches"),
         )
 
 
@@ -271,6 +274,12 @@ def _number(value: float | None) -> float:
 
 
 def _check_shapes(snapshot: ConceptSnapshot) -> None:
+    patches, images = snapshot.top_patches, snapshot.top_images
+    if patches is not None and np.shape(patches) != (*np.shape(images), 4):
+        raise ValueError(
+            f"snapshot.top_patches of layer {snapshot.layer!r} has shape {np.shape(patches)}; "
+            f"expected {(*np.shape(images), 4)}: a box for each of snapshot.top_images"
+        )
     neurons = snapshot.num_neurons
     expected = {
         "embedding": 2, "concept_ids": 2, "similarity": 2, "interpretable": 1,

@@ -21,7 +21,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from conceptmon_tb.patches import View
 from conceptmon_tb.pictures import RawImage, image_size, make_thumbnail, take_image, to_picture, to_tensor
+from conceptmon_tb.probe_view import find_view
 from conceptmon_tb.snapshot import IntArray, ProbeImages
 from conceptmon_tb.training_state import DEFAULT_SEED, preserve_rng_streams
 
@@ -153,6 +155,13 @@ class ProbeSet:
     def thumbnails(self) -> npt.NDArray[np.uint8]:
         """`(images, thumbnail_size, thumbnail_size, 3)` uint8, cut to the central square."""
         return self._scan[1]
+
+    @cached_property
+    def view(self) -> View | None:
+        """The part of the thumbnails that the model's input shows; None where it is not one rectangle."""
+        chosen = [int(image) for image in _spread(len(self), NUM_CHECKED)]
+        raws = [self._raw(image) for image in chosen]
+        return find_view(raws, self.transform, [DEFAULT_SEED + image for image in chosen])
 
     def images(self, ids: Sequence[int] | IntArray) -> ProbeImages:
         """Thumbnails of some images.

@@ -98,6 +98,9 @@ class ConceptSnapshot:
         detector: Name and settings of the detector, for people.
         temperature: T of Eq. 2.1.
         tracked: Neurons that the user asked to follow.
+        top_patches: `(neurons, m, 4)` uint8, the part of each of `top_images` that activates the neuron
+            most: left, top, right, bottom in 1/255 of the thumbnail's sides, all zero where unknown. None
+            for a layer without a map over the image, or where thumbnails do not show what the model sees.
     """
 
     layer: str
@@ -124,6 +127,7 @@ class ConceptSnapshot:
     detector: str
     temperature: float
     tracked: tuple[int, ...] = field(default=())
+    top_patches: npt.NDArray[np.uint8] | None = None
 
     @property
     def num_neurons(self) -> int:

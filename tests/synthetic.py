@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -107,17 +108,18 @@ def widen(snapshot: ConceptSnapshot, neurons: int) -> ConceptSnapshot:
 
 def make_images(space: ConceptSpace, size: int = 64) -> ProbeImages:
     """Draw four patterned thumbnails per word: colour by category, pattern by word."""
-    return _draw_images(space.categories, size)
+    return _draw_images(space.categories, size)[0]
 
 
 @lru_cache(maxsize=2)
-def _draw_images(categories: tuple[str, ...], size: int) -> ProbeImages:
+def _draw_images(categories: tuple[str, ...], size: int) -> tuple[ProbeImages, npt.NDArray[np.uint8]]:
+    """Thumbnails, and the box around the disc in each of them, `(images, 4)`."""
     names = list(WORDS)
     hues = np.array(
         [[214, 69, 65], [222, 155, 53], [120, 144, 72], [58, 134, 168], [101, 84, 171], [190, 88, 140]]
     )
     y, x = np.mgrid[0:size, 0:size] / size
-    thumbnails = []
+    thumbnails, discs = [], []
     for word, category in enumerate(categories):
         colour = hues[names.index(category)]
         for variant in range(THUMBNAILS_PER_WORD):
@@ -126,11 +128,13 @@ def _draw_images(categories: tuple[str, ...], size: int) -> ProbeImages:
             wave = np.sin(2 * np.pi * (fx * x + fy * y) + phase + swirl * np.hypot(x - 0.5, y - 0.5) * 6)
             shade = 0.72 + 0.28 * (wave if word % 2 else np.sign(wave))
             other = np.clip(colour + rng.integers(-40, 40, 3), 0, 255)
-            distance = np.hypot(x - rng.uniform(0.3, 0.7), y - rng.uniform(0.3, 0.7))
-            disc = (distance < rng.uniform(0.15, 0.35))[..., None]
+            cx, cy, radius = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7), rng.uniform(0.15, 0.35)
+            disc = (np.hypot(x - cx, y - cy) < radius)[..., None]
+            discs.append((cx - radius, cy - radius, cx + radius, cy + radius))
             picture = np.where(disc, 255 - other, other) * shade[..., None]
             thumbnails.append(np.clip(picture, 0, 255).astype(np.uint8))
-    return ProbeImages(ids=np.arange(len(thumbnails), dtype=np.int32), thumbnails=np.stack(thumbnails))
+    boxes = np.rint(np.clip(discs, 0, 1) * 255).astype(np.uint8)
+    return ProbeImages(np.arange(len(thumbnails), dtype=np.int32), np.stack(thumbnails)), boxes
 
 
 class SyntheticRun:
@@ -159,7 +163,7 @@ class SyntheticRun:
         self.step = first_step
         self.poor = poor
         self._snapshots = make_snapshots(epochs, layers, seed, poor, self.space)
-        self._images = _draw_images(self.space.categories, 64)
+        self._images = make_images(self.space)
         self._sent = np.zeros(len(self._images.ids), dtype=bool)
         self._first_step = first_step
         self._epochs = max(epochs, 1)
@@ -351,7 +355,20 @@ def _observe(
         detector="synthetic",
         temperature=0.1,
         tracked=tracked,
+        top_patches=_patches(space, layer, images, valid),
     )
+
+
+def _patches(
+    space: ConceptSpace, layer: str, images: np.ndarray, valid: np.ndarray
+) -> npt.NDArray[np.uint8] | None:
+    """Boxes around the discs, unknown for the last image; `layer2` is a layer without a map."""
+    if layer == "layer2":
+        return None
+    boxes = _draw_images(space.categories, 64)[1][images]
+    boxes[:, NUM_IMAGES - 1 :] = 0
+    boxes[~valid] = 0
+    return boxes
 
 
 def _distances(left: FloatArray, right: FloatArray) -> FloatArray:

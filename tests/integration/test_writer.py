@@ -89,7 +89,14 @@ def test_every_epoch_is_one_event_and_comes_back_from_the_reader(
     run = cm.read_run(tmp_path)
     assert run.steps == (-1, 0, 1)
     assert run.space.fingerprint == monitor.space.fingerprint
+    patches = run.snapshots["features"][1].top_patches
+    assert patches is not None
+    assert patches.shape == (6, 8, 4)
+    left, top, right, bottom = patches[run.snapshots["features"][1].valid].reshape(-1, 4).T
+    assert (left < right).all()
+    assert (top < bottom).all()
     last = run.snapshots["head"][1]
+    assert last.top_patches is None
     assert np.isfinite(last.displacement[last.valid]).all()
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,11 @@ from torchvision.models.vision_transformer import VisionTransformer
 from conceptmon_tb.activations import collect_activations, find_layers, pool_output
 
 LAYERS = ("conv", "relu", "head")
+
+
+def values_of(*arguments: Any, **options: Any) -> dict[str, Tensor]:
+    seen = collect_activations(*arguments, **options)
+    return {layer: activations.values for layer, activations in seen.items()}
 
 
 class Small(nn.Module):
@@ -40,7 +47,7 @@ def test_conv_maps_are_pooled_over_space_and_in_place_operations_alter_nothing(
 ) -> None:
     with torch.no_grad():
         maps = model.conv(images).numpy()
-    got = collect_activations(model, ["conv"], images.split(4), 10, pooling=pooling)["conv"]
+    got = values_of(model, ["conv"], images.split(4), 10, pooling=pooling)["conv"]
     assert got.shape == (10, 5)
     assert got.dtype == torch.float32
     for image in range(10):
@@ -55,22 +62,22 @@ def test_linear_outputs_are_kept_as_they_were_before_the_model_overwrote_them(
 ) -> None:
     with torch.no_grad():
         expected = model.head(torch.relu(model.conv(images)).mean(dim=(2, 3)))
-    got = collect_activations(model, ["head"], images.split(4), 10)["head"]
+    got = values_of(model, ["head"], images.split(4), 10)["head"]
     assert torch.allclose(got, expected, atol=1e-6)
     assert got.abs().max() > 0
 
 
 def test_the_size_of_batches_does_not_matter(model: Small, images: Tensor) -> None:
-    one = collect_activations(model, LAYERS, images.split(10), 10)
-    many = collect_activations(model, LAYERS, images.split(3), 10)
+    one = values_of(model, LAYERS, images.split(10), 10)
+    many = values_of(model, LAYERS, images.split(3), 10)
     for layer in LAYERS:
         assert torch.allclose(one[layer], many[layer], atol=1e-6)
 
 
 def test_hooks_are_gone_afterwards_also_when_the_forward_fails(model: Small, images: Tensor) -> None:
-    collect_activations(model, LAYERS, images.split(4), 10)
+    values_of(model, LAYERS, images.split(4), 10)
     with pytest.raises(RuntimeError):
-        collect_activations(model, LAYERS, [torch.rand(2, 7, 8, 8)], 2)
+        values_of(model, LAYERS, [torch.rand(2, 7, 8, 8)], 2)
     assert not any(module._forward_hooks for module in model.modules())
     assert model.training
 
@@ -82,19 +89,19 @@ def test_an_unknown_layer_lists_the_nearest_names(model: Small) -> None:
 
 def test_names_with_a_wrappers_prefix_are_understood(model: Small, images: Tensor) -> None:
     wrapped = nn.DataParallel(model)
-    got = collect_activations(wrapped, ["module.conv", "conv"], images.split(5), 10)
+    got = values_of(wrapped, ["module.conv", "conv"], images.split(5), 10)
     assert torch.equal(got["module.conv"], got["conv"])
 
 
 def test_a_compiled_model_gives_what_the_plain_one_gives(model: Small, images: Tensor) -> None:
-    plain = collect_activations(model, LAYERS, images.split(5), 10)
-    compiled = collect_activations(torch.compile(model), LAYERS, images.split(5), 10)
+    plain = values_of(model, LAYERS, images.split(5), 10)
+    compiled = values_of(torch.compile(model), LAYERS, images.split(5), 10)
     assert all(torch.equal(plain[layer], compiled[layer]) for layer in LAYERS)
 
 
 def test_a_layer_that_is_never_called_is_named(model: Small, images: Tensor) -> None:
     with pytest.raises(ValueError, match="never called 'unused'"):
-        collect_activations(model, ["unused"], images.split(4), 10)
+        values_of(model, ["unused"], images.split(4), 10)
 
 
 def test_of_a_layer_called_twice_the_last_call_counts(images: Tensor) -> None:
@@ -106,7 +113,7 @@ def test_of_a_layer_called_twice_the_last_call_counts(images: Tensor) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.relu(self.relu(x).repeat(1, 2, 1, 1) + 1)
 
-    got = collect_activations(Twice(), ["relu"], images.split(4), 10)["relu"]
+    got = values_of(Twice(), ["relu"], images.split(4), 10)["relu"]
     assert got.shape == (10, 6)
     assert got.min() >= 1
 
@@ -121,7 +128,7 @@ def test_rows_that_are_not_images_are_refused(images: Tensor) -> None:
             return self.inner(x.reshape(-1, 64))
 
     with pytest.raises(ValueError, match="30 rows for a batch of 10"):
-        collect_activations(Windows(), ["inner"], [images], 10)
+        values_of(Windows(), ["inner"], [images], 10)
 
 
 def test_class_token_is_taken_where_the_model_has_one() -> None:
@@ -130,7 +137,7 @@ def test_class_token_is_taken_where_the_model_has_one() -> None:
     kept: list[Tensor] = []
     handle = model.encoder.layers[0].register_forward_hook(lambda m, a, out: kept.append(out.detach()))
     auto, mean = (
-        collect_activations(model, ["encoder.layers.encoder_layer_0"], [images], 4, tokens=tokens)
+        values_of(model, ["encoder.layers.encoder_layer_0"], [images], 4, tokens=tokens)
         for tokens in ("auto", "mean")
     )
     handle.remove()
@@ -140,9 +147,7 @@ def test_class_token_is_taken_where_the_model_has_one() -> None:
 
 def test_channels_last_maps_of_a_swin_are_pooled_over_space() -> None:
     model = SwinTransformer([4, 4], 12, [1, 1], [2, 2], [4, 4], num_classes=3).eval()
-    got = collect_activations(
-        model, ["features.0", "features.1", "features.3"], [torch.rand(2, 3, 32, 32)], 2
-    )
+    got = values_of(model, ["features.0", "features.1", "features.3"], [torch.rand(2, 3, 32, 32)], 2)
     assert [got[layer].shape[1] for layer in got] == [12, 12, 24]
 
 
@@ -162,7 +167,58 @@ def test_a_batch_second_transformer_is_turned_around() -> None:
 
 
 def test_bf16_gives_nearly_the_same(model: Small, images: Tensor) -> None:
-    exact = collect_activations(model, ["conv"], images.split(4), 10)["conv"]
-    half = collect_activations(model, ["conv"], images.split(4), 10, precision="bf16")["conv"]
+    exact = values_of(model, ["conv"], images.split(4), 10)["conv"]
+    half = values_of(model, ["conv"], images.split(4), 10, precision="bf16")["conv"]
     assert half.dtype == torch.float32
     assert np.abs((half - exact).numpy()).max() < 0.02
+
+
+@pytest.mark.parametrize("batch", [3, 4])
+def test_the_cell_of_the_largest_activation_is_noted_for_each_image_and_neuron(
+    model: Small, images: Tensor, batch: int
+) -> None:
+    with torch.no_grad():
+        maps = model.conv(images).numpy()
+    seen = collect_activations(model, ["conv", "head"], images.split(batch), 10)
+    peaks = seen["conv"].peaks
+    assert peaks is not None
+    assert peaks.grid == (6, 6)
+    assert peaks.cell.dtype == torch.uint8
+    for image in range(10):
+        for neuron in range(5):
+            assert peaks.cell[image, neuron] - 1 == maps[image, neuron].argmax()
+    assert seen["head"].peaks is None
+
+
+def test_peaks_of_channels_last_maps_are_those_of_the_map_turned_round() -> None:
+    model = SwinTransformer([4, 4], 12, [1, 1], [2, 2], [4, 4], num_classes=3).eval()
+    images = torch.rand(2, 3, 32, 24)
+    with torch.no_grad():
+        maps = model.features[:2](images).permute(0, 3, 1, 2)
+    peaks = collect_activations(model, ["features.1"], [images], 2)["features.1"].peaks
+    assert peaks is not None
+    assert peaks.grid == (8, 6)
+    assert torch.equal(peaks.cell.long() - 1, maps.flatten(2).argmax(dim=2))
+
+
+@pytest.mark.parametrize("tokens", ["mean", "cls"])
+def test_tokens_are_a_map_where_they_are_pooled_and_the_model_cuts_its_input_into_patches(
+    tokens: str,
+) -> None:
+    model = VisionTransformer(16, 4, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8, num_classes=3).eval()
+    images = torch.rand(3, 3, 16, 16)
+    kept: list[Tensor] = []
+    handle = model.encoder.register_forward_hook(lambda m, a, out: kept.append(out.detach()))
+    peaks = collect_activations(model, ["encoder"], [images], 3, tokens=tokens)["encoder"].peaks
+    handle.remove()
+    if tokens == "cls":
+        assert peaks is None
+        return
+    assert peaks is not None
+    assert peaks.grid == (4, 4)
+    assert torch.equal(peaks.cell.long() - 1, kept[0][:, 1:].argmax(dim=1))
+
+
+def test_a_sequence_that_is_no_image_has_no_peaks() -> None:
+    model = nn.Sequential(nn.Flatten(2), nn.Linear(64, 12), nn.ReLU())
+    assert collect_activations(model, ["2"], [torch.rand(2, 3, 8, 8)], 2)["2"].peaks is None

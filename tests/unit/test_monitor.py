@@ -5,7 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torchvision import transforms as T
 
 from conceptmon_tb.concepts import ConceptSet
 from conceptmon_tb.detectors import ClipDissect
@@ -56,6 +58,7 @@ def test_a_snapshot_has_the_shapes_and_types_it_documents(net: Net) -> None:
         "position": ((8, 2), np.float32),
         "top_images": ((8, 4), np.int32),
         "displacement": ((8,), np.float32),
+        "top_patches": ((8, 4, 4), np.uint8),
         "anchor_nearest_distance": ((2,), np.float32),
         "anchor_nearest_neuron": ((2,), np.int32),
     }
@@ -94,6 +97,70 @@ def test_embeddings_and_distances_are_those_of_the_thesis(net: Net) -> None:
     assert (snapshot.concept_ids[:, 0] == similarity.argmax(axis=1)).all()
     order = np.argsort(-activations.numpy(), axis=0, kind="stable")[:8].T
     assert (snapshot.top_images == order).all()
+
+
+SQUARE = 8
+
+
+class Spotter(nn.Module):
+    """One neuron answers to red, one to blue, one to nothing; strided convolutions, as in a ResNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(3, 3, 3, 2, 1, groups=g, bias=False) for g in (1, 3, 3)]
+        self.spot = nn.Sequential(*(part for conv in layers for part in (conv, nn.ReLU())))
+        with torch.no_grad():
+            for conv in layers:
+                conv.weight[:] = 1 / 9
+            colour = torch.tensor([[1.0, 0, -1], [-1, 0, 1], [-1, -1, -1]])
+            layers[0].weight[:] = colour[:, :, None, None] / 9
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.spot(x).mean(dim=(2, 3))
+
+
+def plant_squares(num_images: int, seed: int = 0) -> tuple[ProbeSet, np.ndarray]:
+    """A red and a blue square in each grey picture; `(colour, image, (left, top))` in pixels."""
+    rng = np.random.default_rng(seed)
+    pictures = np.full((num_images, 64, 96, 3), 20, np.uint8)
+    corner = np.stack([rng.integers(16, 40, (num_images, 2)), rng.integers(48, 72, (num_images, 2))])
+    corner[..., 1] = rng.integers(0, 56, (2, num_images))
+    for i, (red, blue) in enumerate(zip(*corner, strict=True)):
+        for channel, (x, y) in ((0, red), (2, blue)):
+            pictures[i, y : y + SQUARE, x : x + SQUARE, channel] = rng.integers(180, 255)
+    return ProbeSet([Image.fromarray(picture) for picture in pictures], tensor_of), corner
+
+
+def tensor_of(picture: Image.Image) -> Tensor:
+    """The middle of a wide picture, as a model's input."""
+    array = np.array(picture.crop((8, 0, 88, 64)), dtype=np.float32) / 255
+    return torch.from_numpy(array.transpose(2, 0, 1))
+
+
+def test_patches_hold_what_the_neuron_answers_to() -> None:
+    probe, corner = plant_squares(40)
+    snapshot = make(layers=["spot"], probe=probe).observe(Spotter())["spot"]
+    assert snapshot.valid.tolist() == [True, True, False]
+    assert snapshot.top_patches is not None
+    assert (snapshot.top_patches.shape, snapshot.top_patches.dtype) == ((3, 8, 4), np.uint8)
+    assert not snapshot.top_patches[2].any()
+    for colour in (0, 1):
+        for rank, image in enumerate(snapshot.top_images[colour]):
+            left, top, right, bottom = snapshot.top_patches[colour, rank] / 255.0 * 64
+            x, y = corner[colour, image] - (16, 0)  # the thumbnail is the picture's central square
+            assert left - 0.3 <= x
+            assert x + SQUARE <= right + 0.3
+            assert top - 0.3 <= y
+            assert y + SQUARE <= bottom + 0.3
+            assert (right - left) * (bottom - top) <= (2.5 * SQUARE + 1) ** 2
+
+
+def test_patches_are_unknown_without_a_map_or_a_common_view(net: Net) -> None:
+    assert make(layers=["head"]).observe(net)["head"].top_patches is None
+    cropped = ProbeSet.world(60, transform=T.Compose([T.RandomCrop(32), T.ToTensor()]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert make(probe=cropped).observe(net)["first"].top_patches is None
 
 
 def test_displacement_is_measured_from_the_last_observation_of_the_same_model(net: Net) -> None:

@@ -69,6 +69,33 @@ def test_the_space_keeps_its_name_though_its_embeddings_are_rounded(snapshot: Co
     np.testing.assert_allclose(space.text_embedding, snapshot.space.text_embedding, atol=1e-3)
 
 
+def with_patches(snapshot: ConceptSnapshot) -> ConceptSnapshot:
+    boxes = np.random.default_rng(0).integers(0, 256, (*snapshot.top_images.shape, 4), dtype=np.uint8)
+    return dataclasses.replace(snapshot, top_patches=boxes)
+
+
+def test_patches_come_back_where_there_are_any(snapshot: ConceptSnapshot) -> None:
+    changed = with_patches(snapshot)
+    read = round_trip(changed).top_patches
+    assert read is not None
+    np.testing.assert_array_equal(read, changed.top_patches)
+    bare = dataclasses.replace(snapshot, top_patches=None)
+    assert "top_patches" not in unpack_payload(pack_neurons(bare, 5)).arrays
+    assert round_trip(bare).top_patches is None
+
+
+def test_patches_that_do_not_fit_are_refused(snapshot: ConceptSnapshot) -> None:
+    changed = with_patches(snapshot)
+    assert changed.top_patches is not None
+    with pytest.raises(ValueError, match=r"snapshot.top_patches .* shape \(70, 3, 4\)"):
+        pack_neurons(dataclasses.replace(changed, top_patches=changed.top_patches[:, :3]), 0)
+    payload = unpack_payload(pack_neurons(changed, 5))
+    for bad in (payload.arrays["top_patches"][1:], payload.arrays["top_patches"].astype(np.int8)):
+        altered = dataclasses.replace(payload, arrays={**payload.arrays, "top_patches": bad})
+        with pytest.raises(PayloadError, match=r"malformed neurons payload: .*top_patches"):
+            check_payload(altered, "neurons", 5)
+
+
 def test_large_ids_and_none_come_back(snapshot: ConceptSnapshot) -> None:
     ids = snapshot.top_images.copy()
     ids[0, :3] = (-1, 65_535, 2_000_000_000)

@@ -95,6 +95,7 @@ def test_an_epoch_takes_at_most_128_bytes_per_neuron_besides_the_embedding(neuro
     snapshots = make({"layer4.1.conv2": neurons})
     assert snapshots["layer4.1.conv2"].concept_ids.shape[1] == 5
     assert snapshots["layer4.1.conv2"].top_images.shape[1] == 8
+    assert snapshots["layer4.1.conv2"].top_patches is not None
     summary = concept_summary(snapshots, 39)
     kept = [v for v in summary.value if v.tag.endswith(("/neurons", "/metrics"))]
     size = summary_pb2.Summary(value=kept).ByteSize()
