@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,21 @@ import numpy.typing as npt
 from conceptmon_tb.embedding_codec import base_embedding, decode_embedding, stored_text_embedding
 from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, Payload, PayloadError, layer_tag, pack_payload
 from conceptmon_tb.payloads import FLAG_INTERPRETABLE, FLAG_VALID, widen_ids
-from conceptmon_tb.plugin.errors import NotFoundError
-from conceptmon_tb.plugin.index import LayerEntry, RunIndex
+from conceptmon_tb.plugin.entry import LayerEntry, same_time
+from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
+from conceptmon_tb.plugin.index import RunIndex
+from conceptmon_tb.plugin.neurons import (
+    Part,
+    bytes_per_neuron,
+    count_concepts,
+    count_images,
+    read_neurons,
+    stack_neurons,
+)
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Source
 
-_INT32_MAX = 2**31 - 1
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
 
 class Answers:
@@ -51,11 +60,11 @@ class Answers:
     def timeline(self, source: Source, run: str) -> dict[str, Any]:
         """Answer of `timeline`: the metrics of every usable step of every layer."""
         layers = {}
-        for layer, _ in sorted(self._layers(source, run)):
+        for layer in sorted(self._layers(source, run)):
             entry = self._entry(source, run, layer)
             usable = set(entry.steps)
             tag = layer_tag(layer, "metrics")
-            found = self._store.payloads(source, run, tag, entry.metrics_signature)
+            found = self._store.payloads(source, run, tag, entry.metrics_signature, usable)
             layers[layer] = [
                 {
                     "step": record.step,
@@ -63,26 +72,53 @@ class Answers:
                     **_without(payload.attrs, "layer", "note"),
                 }
                 for record, payload in found
-                if record.point in usable
             ]
         return {"layers": layers}
 
-    def layer(self, source: Source, run: str, layer: str, after: int | None) -> bytes:
-        """Answer of `layer`: arrays of all usable steps, or of those after one."""
+    def layer(
+        self,
+        source: Source,
+        run: str,
+        layer: str,
+        first: int | None = None,
+        last: int | None = None,
+        part: Part = "all",
+    ) -> bytes:
+        """Answer of `layer`: arrays of all usable steps, or of those in a range.
+
+        Raises:
+            BadRequestError: The answer would be too large.
+        """
         entry = self._entry(source, run, layer)
-        wanted = [step for step, _ in entry.steps if after is None or step > after]
-        spaces = {step: space for (step, _), space in zip(entry.steps, entry.spaces, strict=True)}
-        payloads = self._neurons(source, run, layer, entry) if wanted else {}
+        wanted = [
+            step
+            for step, _ in entry.steps
+            if (first is None or step >= first) and (last is None or step <= last)
+        ]
+        if entry.blobs is not None and len(wanted) > 1:
+            # The first step alone tells how much there is of the others.
+            probe = self._read(source, run, layer, entry, wanted[:1], part).values()
+            size = bytes_per_neuron(part, count_concepts(probe), count_images(probe)) * entry.neurons
+            if size * len(wanted) > MAX_ANSWER_BYTES:
+                raise BadRequestError(
+                    f"an answer of some {size * len(wanted) >> 20} MiB; ask for at most "
+                    f"{max(1, MAX_ANSWER_BYTES // size)} of these {len(wanted)} steps at once, with 'from' "
+                    f"and 'to'" + ("" if part == "frames" else ", or for part=frames")
+                )
+        payloads = self._read(source, run, layer, entry, wanted, part)
         steps = [step for step in wanted if step in payloads]
-        found = [payloads[step].arrays for step in steps]
+        found = [payloads[step] for step in steps]
+        spaces = {step: space for (step, _), space in zip(entry.steps, entry.spaces, strict=True)}
         attrs = {
             "layer": layer,
             "neurons": entry.neurons,
             "steps": steps,
             "space": [spaces[step] for step in steps],
+            "top_concepts": count_concepts(found),
+            "images": count_images(found),
         }
-        latest = steps[-1] if steps else (after if after is not None else 0)
-        return pack_payload("layer", latest, attrs, _stack(found, steps, entry.neurons))
+        latest = steps[-1] if steps else 0
+        return pack_payload("layer", latest, attrs, stack_neurons(found, steps, entry.neurons, part))
 
     def neuron(self, source: Source, run: str, layer: str, neuron: int, step: int, k: int) -> dict[str, Any]:
         """Answer of `neuron`: one neuron's labels over time and its neighbours at a step."""
@@ -91,14 +127,14 @@ class Answers:
             last = entry.neurons - 1
             raise NotFoundError(f"neuron {neuron} of layer {layer!r}: it has neurons 0 to {last}")
         fingerprint = self._fingerprint_at(entry, layer, step)
-        payloads = self._neurons(source, run, layer, entry)
+        payloads = self._read(source, run, layer, entry, [at for at, _ in entry.steps], "frames")
+        arrays = self._read_one(source, run, layer, entry, step, "all").arrays
         names = _Names(self, source, run)
         history = [
             {"step": at, **_label(payloads[at].arrays, neuron, names.of(space))}
             for (at, _), space in zip(entry.steps, entry.spaces, strict=True)
             if at in payloads
         ]
-        arrays = payloads[step].arrays
         words, categories = names.of(fingerprint)
         ids, similarity = widen_ids(arrays["concept_ids"][neuron]), arrays["similarity"][neuron]
         nearest, problem = self._nearest(source, run, layer, entry, neuron, step, k)
@@ -120,6 +156,7 @@ class Answers:
             ],
             "position": [_finite(value) for value in arrays["position"][neuron]],
             "top_images": [int(i) for i in widen_ids(arrays["top_images"][neuron]) if i >= 0],
+            "top_patches": _patches(arrays, neuron),
             "history": history,
             "nearest": [
                 {"neuron": other, "cosine": cosine, **_label(arrays, other, (words, categories))}
@@ -202,7 +239,7 @@ class Answers:
         """Rows of `export`: one per neuron with its labels, place and displacement."""
         entry = self._entry(source, run, layer)
         fingerprint = self._fingerprint_at(entry, layer, step)
-        arrays = self._neurons(source, run, layer, entry)[step].arrays
+        arrays = self._read_one(source, run, layer, entry, step, "all").arrays
         words, categories = _Names(self, source, run).of(fingerprint)
         ids = widen_ids(arrays["concept_ids"])
         rows = []
@@ -228,7 +265,7 @@ class Answers:
         writer.writerows(rows)
         return file.getvalue()
 
-    def _layers(self, source: Source, run: str) -> list[tuple[str, Any]]:
+    def _layers(self, source: Source, run: str) -> list[str]:
         layers = self._index.layers(source, run)
         if not layers and run not in source.list_blobs(run):
             raise NotFoundError(f"run {run!r} has no concept data")
@@ -237,8 +274,7 @@ class Answers:
     def _entry(self, source: Source, run: str, layer: str) -> LayerEntry:
         entry = self._index.entry(source, run, layer)
         if entry is None:
-            names = [name for name, _ in self._layers(source, run)]
-            listed = ", ".join(sorted(names)) or "none"
+            listed = ", ".join(sorted(self._layers(source, run))) or "none"
             raise NotFoundError(f"layer {layer!r} of run {run!r}: its layers are {listed}")
         return entry
 
@@ -246,16 +282,27 @@ class Answers:
         for (known, _), space in zip(entry.steps, entry.spaces, strict=True):
             if known == step:
                 return space
-        reason = next((f": {why}" for bad, why in entry.skipped if bad == step), "")
+        reason = next((f": {flaw.reason}" for bad, flaw in entry.skipped if bad == step), "")
         raise NotFoundError(f"step {step} of layer {layer!r}{reason}")
 
-    def _neurons(self, source: Source, run: str, layer: str, entry: LayerEntry) -> dict[int, Payload]:
-        signature = entry.neurons_signature
-        if signature is None:  # pragma: no cover  # `entry` verifies before it answers
-            return {}
-        found = self._store.payloads(source, run, layer_tag(layer, "neurons"), signature)
-        usable = set(entry.steps)
-        return {r.step: p for r, p in found if r.point in usable and len(p.arrays["flags"]) == entry.neurons}
+    def _read(
+        self,
+        source: Source,
+        run: str,
+        layer: str,
+        entry: LayerEntry,
+        steps: Collection[int],
+        part: Part,
+    ) -> dict[int, Payload]:
+        return read_neurons(self._store, source, run, layer, entry, steps, part)
+
+    def _read_one(
+        self, source: Source, run: str, layer: str, entry: LayerEntry, step: int, part: Part
+    ) -> Payload:
+        found = self._read(source, run, layer, entry, [step], part)
+        if step not in found:
+            raise NotFoundError(f"step {step} of layer {layer!r}: its neurons cannot be used")
+        return found[step]
 
     def _blob_points(self, source: Source, run: str, tag: str) -> list[BlobPoint]:
         if tag not in source.list_blobs(run).get(run, {}):
@@ -291,7 +338,7 @@ class Answers:
         points = [
             p
             for p in self._blob_points(source, run, tag)
-            if p.step == step and math.isclose(p.wall_time, logged[step], abs_tol=1e-6, rel_tol=0)
+            if p.step == step and same_time(p.wall_time, logged[step])
         ]
         if not points:
             return [], f"the embeddings of step {step} are not in the log"
@@ -332,32 +379,6 @@ class _Names:
         return self._known[fingerprint]
 
 
-def _stack(
-    found: list[Mapping[str, npt.NDArray[Any]]], steps: list[int], neurons: int
-) -> dict[str, npt.NDArray[Any]]:
-    """Stack steps into one array per name; steps with fewer concepts or images are filled up."""
-    count = len(found)
-    concepts = max((arrays["concept_ids"].shape[1] for arrays in found), default=0)
-    images = max((arrays["top_images"].shape[1] for arrays in found), default=0)
-    stacked: dict[str, npt.NDArray[Any]] = {
-        "steps": np.clip(np.array(steps, dtype=np.int64), -_INT32_MAX, _INT32_MAX).astype(np.int32),
-        "position": np.empty((count, neurons, 2), np.float32),
-        "concept_ids": np.full((count, neurons, concepts), -1, np.int32),
-        "similarity": np.zeros((count, neurons, concepts), np.float32),
-        "flags": np.empty((count, neurons), np.uint8),
-        "displacement": np.empty((count, neurons), np.float32),
-        "top_images": np.full((count, neurons, images), -1, np.int32),
-    }
-    for index, arrays in enumerate(found):
-        stacked["position"][index] = arrays["position"]
-        stacked["concept_ids"][index, :, : arrays["concept_ids"].shape[1]] = widen_ids(arrays["concept_ids"])
-        stacked["similarity"][index, :, : arrays["similarity"].shape[1]] = arrays["similarity"]
-        stacked["flags"][index] = arrays["flags"]
-        stacked["displacement"][index] = arrays["displacement"]
-        stacked["top_images"][index, :, : arrays["top_images"].shape[1]] = widen_ids(arrays["top_images"])
-    return stacked
-
-
 def _label(
     arrays: Mapping[str, npt.NDArray[Any]], neuron: int, names: tuple[list[str], list[str]]
 ) -> dict[str, Any]:
@@ -373,6 +394,15 @@ def _label(
         "similarity": _finite(arrays["similarity"][neuron][0]) if best >= 0 else None,
         "displacement": _finite(arrays["displacement"][neuron]),
     }
+
+
+def _patches(arrays: Mapping[str, npt.NDArray[Any]], neuron: int) -> list[list[int] | None]:
+    """The box in each of a neuron's images, None where it is not known; empty without any."""
+    if "top_patches" not in arrays:
+        return []
+    known = widen_ids(arrays["top_images"][neuron]) >= 0
+    boxes = arrays["top_patches"][neuron][known]
+    return [box.tolist() if box.any() else None for box in boxes]
 
 
 def _at(names: list[str], index: int) -> str:

@@ -6,8 +6,8 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tensorboard import errors as tb_errors
 from tensorboard.backend import http_util
@@ -21,13 +21,17 @@ from conceptmon_tb.plugin.static_files import StaticFiles
 
 if TYPE_CHECKING:
     from conceptmon_tb.plugin.answers import Answers
+    from conceptmon_tb.plugin.neurons import Part
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
 TAB_NAME = "Concept Monitor"
 MAX_NEAREST = 100
+PARTS: tuple[Part, ...] = ("all", "frames", "details")
 
 _logger = logging.getLogger(__name__)
+
+_Choice = TypeVar("_Choice", bound=str)
 
 Handler = Callable[["_Request"], wrappers.Response]
 
@@ -129,7 +133,13 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
 
     def _layer(self, request: _Request) -> wrappers.Response:
         run, layer, after = request.text("run"), request.text("layer"), request.optional_number("after")
-        return request.binary(self._answers.layer(request.source, run, layer, after))
+        first, last = request.optional_number("from"), request.optional_number("to")
+        if first is not None and last is not None and first > last:
+            raise BadRequestError(f"parameter 'from' is {first}, which is after 'to', {last}")
+        if after is not None:
+            first = after + 1 if first is None else max(first, after + 1)
+        part = request.choice("part", PARTS)
+        return request.binary(self._answers.layer(request.source, run, layer, first, last, part))
 
     def _neuron(self, request: _Request) -> wrappers.Response:
         run, layer = request.text("run"), request.text("layer")
@@ -162,9 +172,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
 
     def _export(self, request: _Request) -> wrappers.Response:
         run, layer, step = request.text("run"), request.text("layer"), request.number("step")
-        spelling = request.optional_text("format") or "csv"
-        if spelling not in ("csv", "json"):
-            raise BadRequestError(f"parameter 'format' is {spelling!r}; it must be 'csv' or 'json'")
+        spelling = request.choice("format", ("csv", "json"))
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"concepts_{run}_{layer}_{step}")
         headers = [("Content-Disposition", f'attachment; filename="{name}.{spelling}"')]
         if spelling == "csv":
@@ -206,6 +214,15 @@ class _Request:
         if value is None:
             raise BadRequestError(f"parameter {name!r} is missing")
         return value
+
+    def choice(self, name: str, choices: Sequence[_Choice]) -> _Choice:
+        """One of several words; the first where the parameter is absent or empty."""
+        value = self.optional_text(name) or choices[0]
+        for choice in choices:
+            if choice == value:
+                return choice
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise BadRequestError(f"parameter {name!r} is {value[:80]!r}; it must be one of {listed}")
 
     def optional_number(self, name: str) -> int | None:
         value = self.optional_text(name)

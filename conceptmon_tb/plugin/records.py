@@ -8,20 +8,52 @@ that were not known are decoded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from conceptmon_tb.metadata import Payload, PayloadError, unpack_payload
+from conceptmon_tb.metadata import NewerSchemaError, Payload, PayloadError, unpack_payload
 from conceptmon_tb.payload_checks import check_payload
 from conceptmon_tb.plugin.cache import PayloadCache
 from conceptmon_tb.plugin.source import Signature, Source, TensorPoint
 
 CACHE_BYTES = 256 * 1024 * 1024
 
+Code = Literal["newer_schema", "checksum", "damaged", "size", "space", "missing"]
+"""Why something is skipped, for programs; people get a sentence."""
+
+Point = tuple[int, float]
+"""Step and wall time: the same step logged again has another wall time."""
+
 _Key = tuple[str, str, str]
+
+
+class GoneError(PayloadError):
+    """A blob that was listed is not in the log any more."""
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Why a payload cannot be used.
+
+    Attributes:
+        code: For programs.
+        reason: For people.
+    """
+
+    code: Code
+    reason: str
+
+    @classmethod
+    def of(cls, error: PayloadError) -> Flaw:
+        """Name what was wrong with a payload."""
+        reason = str(error)
+        if isinstance(error, NewerSchemaError):
+            return cls("newer_schema", reason)
+        return cls("checksum" if reason.startswith(("checksum", "cut short")) else "damaged", reason)
 
 
 @dataclass(frozen=True)
@@ -31,15 +63,15 @@ class Record:
     Attributes:
         step: Global step.
         wall_time: Seconds since 1970.
-        reason: Why its payload cannot be used, None for a good one.
+        flaw: Why its payload cannot be used, None for a good one.
     """
 
     step: int
     wall_time: float
-    reason: str | None = None
+    flaw: Flaw | None = None
 
     @property
-    def point(self) -> tuple[int, float]:
+    def point(self) -> Point:
         """Identity of what was logged: the same step logged again has another wall time."""
         return self.step, self.wall_time
 
@@ -58,10 +90,12 @@ class RecordStore:
     """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
-        self._cache = PayloadCache(max_bytes)
+        self.cache = PayloadCache(max_bytes)
         self._series: dict[_Key, _Series] = {}
         self._locks: dict[_Key, threading.Lock] = {}
+        self._flaws: dict[_Key, dict[Point, Flaw]] = {}
         self._mutex = threading.Lock()
+        self.flaws_found = 0
 
     def has(self, source: Source, run: str, tag: str) -> bool:
         """Whether a series was read before, be it that it changed since."""
@@ -73,7 +107,7 @@ class RecordStore:
         run: str,
         tag: str,
         signature: Signature,
-        expected: Iterable[tuple[int, float]] | None = None,
+        expected: Iterable[Point] | None = None,
     ) -> list[Record]:
         """Return the verified steps of a tensor series, sorted.
 
@@ -99,20 +133,40 @@ class RecordStore:
             return self._adopt(key, signature, source.read_tensors(run, tag), {})
 
     def payloads(
-        self, source: Source, run: str, tag: str, signature: Signature
+        self,
+        source: Source,
+        run: str,
+        tag: str,
+        signature: Signature,
+        wanted: Collection[Point] | None = None,
     ) -> list[tuple[Record, Payload]]:
-        """Return the good steps of a tensor series with their payloads, sorted by step."""
+        """Return the good steps of a tensor series with their payloads, sorted by step.
+
+        Args:
+            source: The request's source.
+            run: A listed run.
+            tag: A listed tag of a layer.
+            signature: What the listing says of the series.
+            wanted: Only these; None for all.
+        """
         key = (source.experiment, run, tag)
-        found: dict[tuple[int, float], Payload] = {}
-        records = self.records(source, run, tag, signature)
+        found: dict[Point, Payload] = {}
+        records = self._good(source, run, tag, signature, wanted)
         for record in records:
-            payload = self._cache.get((*key, *record.point)) if record.reason is None else None
+            payload = self.cache.get((*key, *record.point))
             if payload is not None:
                 found[record.point] = payload
-        if any(record.reason is None and record.point not in found for record in records):
+        if len(found) < len(records):
             with self._lock(key):
-                records = self._adopt(key, signature, source.read_tensors(run, tag), found)
+                self._adopt(key, signature, source.read_tensors(run, tag), found, wanted)
+            records = self._good(source, run, tag, signature, wanted)
         return [(record, found[record.point]) for record in records if record.point in found]
+
+    def _good(
+        self, source: Source, run: str, tag: str, signature: Signature, wanted: Collection[Point] | None
+    ) -> list[Record]:
+        records = self.records(source, run, tag, signature)
+        return [r for r in records if r.flaw is None and (wanted is None or r.point in wanted)]
 
     def read_together(
         self,
@@ -137,15 +191,28 @@ class RecordStore:
         """Return one verified blob.
 
         Raises:
+            GoneError: It is not in the log any more.
             PayloadError: It cannot be used.
         """
         cache_key = (source.experiment, run, tag, step, wall_time)
-        payload = self._cache.get(cache_key)
+        payload = self.cache.get(cache_key)
         if payload is None:
-            payload = unpack_payload(source.read_blob(key))
-            check_payload(payload, kind, step)
-            self._cache.put(cache_key, payload)
+            payload = read_blob(source, kind, step, key)
+            self.cache.put(cache_key, payload)
         return payload
+
+    def note_flaw(self, source: Source, run: str, tag: str, point: Point, flaw: Flaw) -> None:
+        """Remember that a payload turned out to be of no use when it was read."""
+        with self._mutex:
+            known = self._flaws.setdefault((source.experiment, run, tag), {})
+            if point not in known:
+                known[point] = flaw
+                self.flaws_found += 1
+
+    def flaws(self, source: Source, run: str, tag: str) -> Mapping[Point, Flaw]:
+        """What `note_flaw` was told of a series."""
+        with self._mutex:
+            return dict(self._flaws.get((source.experiment, run, tag), {}))
 
     def forget_runs_except(self, source: Source, runs: Iterable[str]) -> None:
         """Drop what is known of runs that are no longer listed; their payloads age out of the cache."""
@@ -154,14 +221,14 @@ class RecordStore:
             for key in [k for k in self._series if k[0] == source.experiment and k[1] not in kept]:
                 del self._series[key]
                 self._locks.pop(key, None)
+            for key in [k for k in self._flaws if k[0] == source.experiment and k[1] not in kept]:
+                del self._flaws[key]
 
     def _lock(self, key: _Key) -> threading.Lock:
         with self._mutex:
             return self._locks.setdefault(key, threading.Lock())
 
-    def _read_last(
-        self, source: Source, key: _Key, series: _Series, expected: set[tuple[int, float]]
-    ) -> Record | None:
+    def _read_last(self, source: Source, key: _Key, series: _Series, expected: set[Point]) -> Record | None:
         missing = expected - {record.point for record in series.records}
         if len(missing) != 1 or len(expected) != len(series.records) + 1:
             return None
@@ -177,7 +244,8 @@ class RecordStore:
         key: _Key,
         signature: Signature,
         points: Sequence[TensorPoint],
-        found: dict[tuple[int, float], Payload],
+        found: dict[Point, Payload],
+        wanted: Collection[Point] | None = None,
     ) -> list[Record]:
         # Where a step was logged twice, the later one counts; only the Python loader lists both.
         latest = {point.step: point for point in points}
@@ -186,8 +254,9 @@ class RecordStore:
         for _, point in sorted(latest.items()):
             identity = (point.step, point.wall_time)
             record = known.get(identity)
-            payload = self._cache.get((*key, *identity))
-            if record is None or (record.reason is None and payload is None):
+            payload = self.cache.get((*key, *identity))
+            is_wanted = wanted is None or identity in wanted
+            if record is None or (record.flaw is None and payload is None and is_wanted):
                 record = self._decode(key, point, found)
             elif payload is not None:
                 found[identity] = payload
@@ -195,18 +264,36 @@ class RecordStore:
         self._series[key] = _Series(signature, records)
         return records
 
-    def _decode(self, key: _Key, point: TensorPoint, found: dict[tuple[int, float], Payload]) -> Record:
+    def _decode(self, key: _Key, point: TensorPoint, found: dict[Point, Payload]) -> Record:
         try:
             payload = unpack_payload(_as_bytes(point.data))
             check_payload(payload, key[2].rpartition("/")[2], point.step)
         except PayloadError as error:
-            return Record(point.step, point.wall_time, str(error))
+            return Record(point.step, point.wall_time, Flaw.of(error))
         found[point.step, point.wall_time] = payload
-        self._cache.put((*key, point.step, point.wall_time), payload)
+        self.cache.put((*key, point.step, point.wall_time), payload)
         return Record(point.step, point.wall_time)
 
 
+def read_blob(source: Source, kind: str, step: int, key: str) -> Payload:
+    """Read and verify one blob, past any cache.
+
+    Raises:
+        GoneError: It is not in the log any more.
+        PayloadError: It cannot be used.
+    """
+    data = source.read_blob(key)
+    if data is None:
+        raise GoneError("no longer in the log: a session resumed before this step")
+    payload = unpack_payload(data)
+    check_payload(payload, kind, step)
+    return payload
+
+
 def _as_bytes(data: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    if data.dtype == np.object_ and data.size == 1 and isinstance(data.item(), bytes):
+        # A run that was begun by an older version: TensorBoard keeps the tag a tensor, the value is a blob.
+        return np.frombuffer(data.item(), np.uint8)
     if data.dtype != np.uint8 or data.ndim != 1:
         raise PayloadError(f"not a concept payload: a tensor of {data.dtype} with shape {data.shape}")
     return np.ascontiguousarray(data)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from tensorboard import context as tb_context
+from tensorboard import errors as tb_errors
 from tensorboard import plugin_util
 from tensorboard.data import provider as tb_provider
 
@@ -132,19 +133,35 @@ class Source:
 
     def blob_points(self, run: str, tag: str) -> list[BlobPoint]:
         """All points of a blob sequence by step, without their bytes."""
+        return self.many_blob_points({run}, {tag}).get(run, {}).get(tag, [])
+
+    def many_blob_points(
+        self, runs: Collection[str], tags: Collection[str]
+    ) -> Mapping[str, Mapping[str, list[BlobPoint]]]:
+        """All points of the blob sequences of several runs, without their bytes."""
         found = self._provider.read_blob_sequences(
             self._context,
             experiment_id=self.experiment,
             plugin_name=PLUGIN_NAME,
             downsample=_ALL,
-            run_tag_filter=tb_provider.RunTagFilter(runs={run}, tags={tag}),
+            run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
         )
-        points = found.get(run, {}).get(tag, [])
-        return [BlobPoint(p.step, p.wall_time, p.values[0].blob_key if p.values else None) for p in points]
+        return {
+            run: {
+                tag: [
+                    BlobPoint(p.step, p.wall_time, p.values[0].blob_key if p.values else None) for p in points
+                ]
+                for tag, points in by_tag.items()
+            }
+            for run, by_tag in found.items()
+        }
 
-    def read_blob(self, key: str) -> bytes:
-        """The bytes of one blob."""
-        return bytes(self._provider.read_blob(self._context, blob_key=key))
+    def read_blob(self, key: str) -> bytes | None:
+        """The bytes of one blob; None where it has gone since it was listed (a resumed run drops some)."""
+        try:
+            return bytes(self._provider.read_blob(self._context, blob_key=key))
+        except tb_errors.NotFoundError:
+            return None
 
     def _list(self, list_series: Callable[..., Any], plugin: str, run: str | None) -> Listing:
         found = list_series(

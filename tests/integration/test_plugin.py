@@ -119,6 +119,7 @@ def test_altered_and_newer_payloads_are_skipped_with_a_reason(
     first, second = described["skipped"]
     assert (first["layer"], first["step"]) == ("layer1", 1)
     assert "checksum" in first["reason"]
+    assert (first["code"], second["code"]) == ("checksum", "newer_schema")
     assert (second["layer"], second["step"]) == ("layer1", 2)
     assert "pip install --upgrade" in second["reason"]
     answer = unpack_payload(server.fetch("layer", run="run", layer="layer1")[1])
@@ -292,6 +293,10 @@ def test_export_answers_one_row_per_neuron(server: TensorBoardServer) -> None:
         ("space", {}, 400),
         ("layer", {"run": "healthy"}, 400),
         ("layer", {"run": "healthy", "layer": "layer2", "after": "soon"}, 400),
+        ("layer", {"run": "healthy", "layer": "layer2", "from": "1.5"}, 400),
+        ("layer", {"run": "healthy", "layer": "layer2", "to": ""}, 400),
+        ("layer", {"run": "healthy", "layer": "layer2", "from": "3", "to": "2"}, 400),
+        ("layer", {"run": "healthy", "layer": "layer2", "part": "heads"}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "1e3", "step": "0"}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "k": "1000"}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "9" * 30}, 400),

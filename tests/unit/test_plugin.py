@@ -22,75 +22,23 @@ from conceptmon_tb.plugin.loader import ConceptMonitorLoader
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.plugin.static_files import StaticFiles
+from tests.providers import FakeProvider
 from tests.synthetic import make_snapshots
 
 LAYERS = {"layer1": 5, "layer2": 6}
 
 
-class FakeProvider:
-    """A data provider over plain lists that counts what is read of them."""
-
-    def __init__(self) -> None:
-        self.tensors: dict[str, dict[str, list[Any]]] = {}
-        self.scalars: dict[str, dict[str, list[Any]]] = {}
-        self.points_read = 0
-        self.calls = 0
-
-    def log(self, run: str, epochs: range, seed: int = 0, wall_time: float = 0.0) -> None:
-        for step, snapshots in zip(epochs, make_snapshots(len(epochs), LAYERS, seed), strict=True):
-            for layer, snapshot in snapshots.items():
-                for kind, pack in (("neurons", pack_neurons), ("metrics", pack_metrics)):
-                    data = np.frombuffer(pack(snapshot, step), np.uint8)
-                    point = SimpleNamespace(step=step, wall_time=wall_time + step, numpy=data)
-                    self.tensors.setdefault(run, {}).setdefault(layer_tag(layer, kind), []).append(point)
-
-    def list_plugins(self, ctx: Any, *, experiment_id: str) -> list[str]:
-        return ["conceptmon"] if self.tensors else []
-
-    def experiment_metadata(self, ctx: Any, *, experiment_id: str) -> Any:
-        return SimpleNamespace(data_location="here")
-
-    def list_tensors(
-        self, ctx: Any, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
-    ) -> Any:
-        self.calls += 1
-        return {
-            run: {
-                tag: SimpleNamespace(
-                    max_step=max(p.step for p in ps), max_wall_time=max(p.wall_time for p in ps)
-                )
-                for tag, ps in tags.items()
-            }
-            for run, tags in self.tensors.items()
-            if run_tag_filter is None or run in run_tag_filter.runs
-        }
-
-    def list_blob_sequences(
-        self, ctx: Any, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
-    ) -> Any:
-        return {}
-
-    def read_scalars(self, ctx: Any, **settings: Any) -> Any:
-        return self.scalars
-
-    def read_tensors(
-        self, ctx: Any, *, experiment_id: str, plugin_name: str, downsample: int, run_tag_filter: Any
-    ) -> Any:
-        self.calls += 1
-        result: dict[str, dict[str, list[Any]]] = {}
-        for run in run_tag_filter.runs:
-            for tag in run_tag_filter.tags:
-                points = self.tensors.get(run, {}).get(tag, [])[-downsample:]
-                self.points_read += len(points)
-                result.setdefault(run, {})[tag] = points
-        return result
-
-
 @pytest.fixture
 def provider() -> FakeProvider:
     provider = FakeProvider()
-    provider.log("run", range(5))
+    log(provider, range(5))
     return provider
+
+
+def log(provider: FakeProvider, epochs: range, seed: int = 0, wall_time: float = 0.0) -> None:
+    provider.log(
+        "run", zip(epochs, make_snapshots(len(epochs), LAYERS, seed), strict=True), wall_time=wall_time
+    )
 
 
 def test_a_poll_without_news_reads_nothing(provider: FakeProvider) -> None:
@@ -104,7 +52,7 @@ def test_a_poll_without_news_reads_nothing(provider: FakeProvider) -> None:
 def test_a_new_epoch_costs_one_point_per_layer_of_neurons(provider: FakeProvider) -> None:
     answers, source = Answers(), Source(provider)
     answers.runs(source)
-    provider.log("run", range(5, 6))
+    log(provider, range(5, 6))
     provider.points_read = 0
     answer = answers.runs(source)
     assert answer["runs"]["run"]["layers"]["layer1"]["steps"] == [0, 1, 2, 3, 4, 5]
@@ -116,7 +64,7 @@ def test_a_step_that_was_logged_again_is_read_again(provider: FakeProvider) -> N
     revision = answers.runs(source)["revision"]
     for points in provider.tensors["run"].values():
         del points[3:]
-    provider.log("run", range(3, 5), seed=4, wall_time=1000.0)
+    log(provider, range(3, 5), seed=4, wall_time=1000.0)
     answer = answers.runs(source)
     assert answer["revision"] != revision
     assert answer["runs"]["run"]["layers"]["layer2"]["wall_times"] == [0, 1, 2, 1003, 1004]
@@ -138,7 +86,7 @@ def test_another_number_of_neurons_is_skipped_with_a_reason(provider: FakeProvid
         )
     described = Answers().runs(Source(provider))["runs"]["run"]
     assert described["layers"]["layer1"] == {"neurons": 9, "steps": [5], "wall_times": [5.0]}
-    assert "5 steps from 0 to 4: the layer had 5 neurons" in described["skipped"][1]["reason"]
+    assert "5 steps from 0 to 4: the layer had 5 neurons" in described["skipped"][0]["reason"]
 
 
 def test_a_cache_that_is_too_small_changes_nothing_but_speed(provider: FakeProvider) -> None:
@@ -179,7 +127,7 @@ def test_the_plugin_is_inactive_until_data_exists_and_never_raises() -> None:
     provider = FakeProvider()
     plugin = ConceptMonitorPlugin(SimpleNamespace(data_provider=provider))
     assert plugin.is_active() is False
-    provider.log("run", range(1))
+    log(provider, range(1))
     assert plugin.is_active() is True
     assert ConceptMonitorPlugin(SimpleNamespace(data_provider=None)).is_active() is False
 
