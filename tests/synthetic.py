@@ -5,7 +5,7 @@ stays in the clump. Everything is deterministic by seed and goes through the rea
 
     python -m tests.synthetic LOGDIR --epochs 40
 
-writes two runs, `healthy` and `poor`, with loss and accuracy.
+writes two runs, `healthy` and `poor`, with loss and accuracy; with `--large 7000x100x4` one large run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -47,15 +48,17 @@ DEPTH = {"color": 0.0, "texture": 0.2, "material": 0.4, "part": 0.6, "object": 0
 THRESHOLD = 0.35
 
 
-def make_space(seed: int = 0, note: str = "synthetic run: its concepts mean nothing") -> ConceptSpace:
+def make_space(
+    seed: int = 0, note: str = "synthetic run: its concepts mean nothing", dim: int = DIM
+) -> ConceptSpace:
     """Make a concept space of 72 words in six clusters, with a common outlier dimension as CLIP has."""
     rng = np.random.default_rng([seed, 1])
     words = tuple(word for group in WORDS.values() for word in group.split())
     categories = tuple(category for category, group in WORDS.items() for _ in group.split())
     names = list(WORDS)
     group = np.array([names.index(category) for category in categories])
-    direction = rng.normal(size=(len(names), DIM)) + 0.9 * rng.normal(size=(len(names), DIM))
-    text = direction[group] + 1.2 * rng.normal(size=(len(words), DIM))
+    direction = rng.normal(size=(len(names), dim)) + 0.9 * rng.normal(size=(len(names), dim))
+    text = direction[group] + 1.2 * rng.normal(size=(len(words), dim))
     text[:, 5] = 9.0
     angle = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
     centre = 6 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -108,11 +111,11 @@ def widen(snapshot: ConceptSnapshot, neurons: int) -> ConceptSnapshot:
 
 def make_images(space: ConceptSpace, size: int = 64) -> ProbeImages:
     """Draw four patterned thumbnails per word: colour by category, pattern by word."""
-    return _draw_images(space.categories, size)[0]
+    return draw_images(space.categories, size)[0]
 
 
 @lru_cache(maxsize=2)
-def _draw_images(categories: tuple[str, ...], size: int) -> tuple[ProbeImages, npt.NDArray[np.uint8]]:
+def draw_images(categories: tuple[str, ...], size: int) -> tuple[ProbeImages, npt.NDArray[np.uint8]]:
     """Thumbnails, and the box around the disc in each of them, `(images, 4)`."""
     names = list(WORDS)
     hues = np.array(
@@ -137,6 +140,16 @@ def _draw_images(categories: tuple[str, ...], size: int) -> tuple[ProbeImages, n
     return ProbeImages(np.arange(len(thumbnails), dtype=np.int32), np.stack(thumbnails)), boxes
 
 
+class EventFile(Protocol):
+    """Where a run's events go."""
+
+    def add_event(self, event: event_pb2.Event) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class SyntheticRun:
     """A run being written: one call per epoch, as a training loop does.
 
@@ -157,25 +170,27 @@ class SyntheticRun:
         start_time: float = START_TIME,
         space: ConceptSpace | None = None,
         with_space: bool = True,
+        snapshots: Iterator[Mapping[str, ConceptSnapshot]] | None = None,
+        file: EventFile | None = None,
     ) -> None:
         Path(logdir).mkdir(parents=True, exist_ok=True)
         self.space = make_space() if space is None else space
         self.step = first_step
         self.poor = poor
-        self._snapshots = make_snapshots(epochs, layers, seed, poor, self.space)
+        self._snapshots = snapshots or make_snapshots(epochs, layers, seed, poor, self.space)
         self._images = make_images(self.space)
         self._sent = np.zeros(len(self._images.ids), dtype=bool)
         self._first_step = first_step
         self._epochs = max(epochs, 1)
         self._rng = np.random.default_rng([seed, 7])
         self._start_time = start_time
-        self._file = EventFileWriter(str(logdir), filename_suffix=f".{seed}")
+        self._file = file or EventFileWriter(str(logdir), filename_suffix=f".{seed}")
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._file.add_event(event_pb2.Event(wall_time=self._time(), step=first_step, session_log=start))
         if with_space:
             self.add_summary(space_summary(self.space, first_step))
 
-    def write_epoch(self) -> dict[str, ConceptSnapshot]:
+    def write_epoch(self) -> Mapping[str, ConceptSnapshot]:
         """Write the next epoch and make it visible to readers."""
         snapshots = next(self._snapshots)
         self.add_summary(concept_summary(snapshots, self.step, self._new_images(snapshots)))
@@ -259,8 +274,8 @@ def _walk(
     text = space.text_embedding.astype(np.float64)
     base = text.mean(axis=0)
     category_depth = np.array([DEPTH[category] for category in space.categories])
-    early = _choose(rng, category_depth, 0.1 + 0.25 * depth, neurons)
-    late = _choose(rng, category_depth, 0.25 + 0.7 * depth, neurons)
+    early = choose_concepts(rng, category_depth, 0.1 + 0.25 * depth, neurons)
+    late = choose_concepts(rng, category_depth, 0.25 + 0.7 * depth, neurons)
     pull = rng.uniform(0.25, 1.0, neurons)[:, None]
     start = rng.uniform(0.0, 0.3, neurons)[:, None]
     jitter = rng.normal(size=(neurons, text.shape[1]))
@@ -282,7 +297,9 @@ def _walk(
         yield snapshot
 
 
-def _choose(rng: np.random.Generator, category_depth: np.ndarray, centre: float, neurons: int) -> np.ndarray:
+def choose_concepts(
+    rng: np.random.Generator, category_depth: np.ndarray, centre: float, neurons: int
+) -> np.ndarray:
     weight = np.exp(-(((category_depth - centre) / 0.25) ** 2))
     return rng.choice(len(weight), size=neurons, p=weight / weight.sum())
 
@@ -323,9 +340,9 @@ def _observe(
     if previous is not None:
         both = valid & (previous != 0).any(axis=1)
         displacement[both] = np.linalg.norm(embedding - previous, axis=1)[both]
-    anchor = _distances(space.anchor_embedding, embedding[valid])
+    anchor = distances(space.anchor_embedding, embedding[valid])
     numbers = np.flatnonzero(valid)
-    spread = _distances(embedding[valid], embedding[valid])
+    spread = distances(embedding[valid], embedding[valid])
     return ConceptSnapshot(
         layer=layer,
         space=space,
@@ -340,9 +357,9 @@ def _observe(
         threshold=THRESHOLD,
         threshold_level=0.01,
         category_counts=counts,
-        anchor_distance=float(_distances(text, embedding[valid]).min(axis=1).mean()),
+        anchor_distance=float(distances(text, embedding[valid]).min(axis=1).mean()),
         anchor_distance_gated=(
-            float(_distances(text, embedding[interpretable]).min(axis=1).mean())
+            float(distances(text, embedding[interpretable]).min(axis=1).mean())
             if interpretable.any()
             else float("nan")
         ),
@@ -365,13 +382,13 @@ def _patches(
     """Boxes around the discs, unknown for the last image; `layer2` is a layer without a map."""
     if layer == "layer2":
         return None
-    boxes = _draw_images(space.categories, 64)[1][images]
+    boxes = draw_images(space.categories, 64)[1][images]
     boxes[:, NUM_IMAGES - 1 :] = 0
     boxes[~valid] = 0
     return boxes
 
 
-def _distances(left: FloatArray, right: FloatArray) -> FloatArray:
+def distances(left: FloatArray, right: FloatArray) -> FloatArray:
     squared = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2 * left @ right.T
     return np.sqrt(np.maximum(squared, 0)).astype(np.float32)
 
@@ -386,7 +403,15 @@ def main() -> None:
     parser.add_argument("logdir", type=Path)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", metavar="NEURONSxEPOCHSxLAYERS", help="one large run instead: 7000x100x4")
     arguments = parser.parse_args()
+    if arguments.large:
+        from tests.synthetic_large import write_large_run
+
+        neurons, epochs, layers = map(int, arguments.large.split("x"))
+        write_large_run(arguments.logdir / "large", neurons, epochs, layers, arguments.seed)
+        print(f"wrote one run: tensorboard --logdir {arguments.logdir}")
+        return
     write_run(arguments.logdir / "healthy", arguments.epochs, seed=arguments.seed)
     write_run(arguments.logdir / "poor", arguments.epochs, seed=arguments.seed, poor=True)
     print(f"wrote two runs: tensorboard --logdir {arguments.logdir}")
