@@ -148,7 +148,8 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         if k is not None and not 0 <= k <= MAX_NEAREST:
             raise BadRequestError(f"parameter 'k' is {k}; it must be from 0 to {MAX_NEAREST}")
         nearest = 10 if k is None else k
-        return request.json(self._answers.neuron(request.source, run, layer, neuron, step, nearest))
+        across = request.choice("across", ("0", "1")) == "1"
+        return request.json(self._answers.neuron(request.source, run, layer, neuron, step, nearest, across))
 
     def _scalars(self, request: _Request) -> wrappers.Response:
         run, tag = request.text("run"), request.optional_text("tag")

@@ -19,9 +19,12 @@ from typing import Any, NamedTuple
 from conceptmon_tb.metadata import SCHEMA_VERSION, SPACE_TAG, layer_tag, parse_layer_tag
 from conceptmon_tb.plugin.entry import LayerEntry, Metrics, describe_run
 from conceptmon_tb.plugin.records import Flaw, Point, RecordStore
-from conceptmon_tb.plugin.source import Listing, Signature, Source
+from conceptmon_tb.plugin.source import BlobPoint, Listing, Signature, Source
 
 VERIFY_SECONDS = 0.4
+
+LISTING_SECONDS = 1.0
+"""For so long other routes go by the last listing: the data server takes 45 ms for a new one."""
 
 # Many small reads are slow (the data server takes some 45 ms for each), and one answer of it is limited
 # to 256 MiB: series are read together up to these limits. Metrics take about 1 KB per step.
@@ -55,11 +58,13 @@ class RunIndex:
         self._entries: dict[tuple[str, str, str], LayerEntry] = {}
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[object, dict[str, Any]]] = {}
+        self._listings: dict[str, tuple[float, Listing, Listing]] = {}
+        self._points: dict[tuple[str, str, str], tuple[Signature, list[BlobPoint]]] = {}
 
     def describe(self, source: Source) -> dict[str, Any]:
         """Return the answer of the route `runs`, as documented in `docs/http_api.md`."""
         with self._lock:
-            tensors, blobs = source.list_tensors(), source.list_blobs()
+            tensors, blobs = self._list(source, max_age=0)
             layers = dict(_layers(tensors, blobs))
             state = (tensors, blobs, self._store.flaws_found)
             known = self._answers.get(source.experiment)
@@ -94,8 +99,50 @@ class RunIndex:
         """Layers of a run; empty for an unknown run."""
         return [layer for _, layer in self._listed(source, run)]
 
+    def layers_in_space(self, source: Source, fingerprint: str) -> dict[tuple[str, str], list[int]]:
+        """Steps of each `(run, layer)` that are in one concept space; not all of them verified yet."""
+        self.describe(source)
+        found: dict[tuple[str, str], list[int]] = {}
+        for (experiment, run, layer), entry in list(self._entries.items()):
+            if experiment == source.experiment:
+                steps = [
+                    s for (s, _), space in zip(entry.steps, entry.spaces, strict=True) if space == fingerprint
+                ]
+                if steps:
+                    found[run, layer] = steps
+        return found
+
+    def runs(self, source: Source) -> list[str]:
+        """Runs with anything of this plugin, sorted."""
+        tensors, blobs = self._list(source)
+        return sorted({*tensors, *blobs})
+
+    def blob_points(self, source: Source, run: str, tag: str) -> list[BlobPoint]:
+        """All points of a blob sequence, sorted by step; empty where the run has no such tag."""
+        key = (source.experiment, run, tag)
+        signature = self._list(source)[1].get(run, {}).get(tag)
+        if signature is None:
+            self._points.pop(key, None)
+            return []
+        known = self._points.get(key)
+        if known is None or known[0] != signature:
+            known = self._points[key] = (signature, source.blob_points(run, tag))
+        return known[1]
+
+    def _list(self, source: Source, max_age: float = LISTING_SECONDS) -> tuple[Listing, Listing]:
+        """All tensor series and all blob sequences, listed not longer ago than that."""
+        known = self._listings.get(source.experiment)
+        if known is not None and time.monotonic() - known[0] < max_age:
+            source.check_access()
+            return known[1], known[2]
+        now = time.monotonic()
+        tensors, blobs = source.list_all()
+        self._listings[source.experiment] = (now, tensors, blobs)
+        return tensors, blobs
+
     def _listed(self, source: Source, run: str) -> _Layers:
-        return dict(_layers(source.list_tensors(run), source.list_blobs(run)))
+        tensors, blobs = self._list(source)
+        return dict(_layers({run: tensors.get(run, {})}, {run: blobs.get(run, {})}))
 
     def _is_current(self, source: Source, key: tuple[str, str], entry: LayerEntry, kinds: _Kinds) -> bool:
         listed = (entry.metrics_signature, entry.neurons_signature) == (kinds.metrics, kinds.neurons)
@@ -198,6 +245,10 @@ class RunIndex:
         gone = [k for k in self._entries if k[0] == source.experiment and k[1:] not in layers]
         for key in gone:
             del self._entries[key]
+        for point in [
+            k for k in self._points if k[0] == source.experiment and k[2] not in blobs.get(k[1], {})
+        ]:
+            self._points.pop(point, None)
         self._store.forget_runs_except(source, {*tensors, *blobs})
         runs: dict[str, Any] = {}
         for run in sorted({*tensors, *blobs}):

@@ -8,6 +8,7 @@ a whole training of 100,000 neurons takes half a gigabyte, and what the map draw
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ _NAMES: Mapping[Part, tuple[str, ...]] = {
     "frames": (*_FRAMES, *_TOP),
     "details": (*_TOP, *_DETAILS),
 }
+_READERS = 3
 _INT32_MAX = 2**31 - 1
 
 
@@ -64,11 +66,12 @@ def read_neurons(
         found = store.payloads(source, run, tag, entry.neurons_signature, wanted)
         read = {record.point: payload for record, payload in found}
     else:
-        read = {}
-        for point in sorted(wanted):
-            payload = _read_part(store, source, run, tag, entry.blobs[point[0]], part)
-            if payload is not None:
-                read[point] = payload
+        points = sorted(wanted)
+        blobs = [entry.blobs[step] for step, _ in points]
+        # The data server stalls on some reads: the others need not wait for those.
+        with ThreadPoolExecutor(_READERS) as pool:
+            parts = list(pool.map(lambda blob: _read_part(store, source, run, tag, blob, part), blobs))
+        read = {point: payload for point, payload in zip(points, parts, strict=True) if payload is not None}
     for point, payload in list(read.items()):
         size = len(next(iter(payload.arrays.values())))
         if size != entry.neurons:
@@ -128,7 +131,7 @@ def count_images(found: Iterable[Payload]) -> int:
 
 def bytes_per_neuron(part: Part, concepts: int, images: int) -> int:
     """Size of an answer for one neuron at one step."""
-    frame, details = 8 + 4 + 4 + 1 + 4, concepts * 8 + images * 8
+    frame, details = 8 + 4 + 4 + 1 + 4, concepts * 8 + images * (4 + 4)
     return {"frames": frame, "details": details, "all": frame + details}[part]
 
 

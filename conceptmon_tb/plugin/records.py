@@ -186,9 +186,17 @@ class RecordStore:
                 self._adopt(key, signature, read.get(run, {}).get(tag, []), {})
 
     def blob(
-        self, source: Source, run: str, tag: str, kind: str, step: int, wall_time: float, key: str
+        self,
+        source: Source,
+        run: str,
+        tag: str,
+        kind: str,
+        step: int,
+        wall_time: float,
+        key: str,
+        keep: bool = True,
     ) -> Payload:
-        """Return one verified blob.
+        """Return one verified blob, and keep it in the cache.
 
         Raises:
             GoneError: It is not in the log any more.
@@ -198,7 +206,8 @@ class RecordStore:
         payload = self.cache.get(cache_key)
         if payload is None:
             payload = read_blob(source, kind, step, key)
-            self.cache.put(cache_key, payload)
+            if keep:
+                self.cache.put(cache_key, payload)
         return payload
 
     def note_flaw(self, source: Source, run: str, tag: str, point: Point, flaw: Flaw) -> None:

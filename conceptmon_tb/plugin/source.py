@@ -7,6 +7,7 @@ way: list first, which is cheap, then read by run and tag only what changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,6 +82,19 @@ class Source:
         """Where the logs are, as TensorBoard shows it."""
         metadata = self._provider.experiment_metadata(self._context, experiment_id=self.experiment)
         return str(metadata.data_location)
+
+    def check_access(self) -> None:
+        """Raise what the data provider raises for whoever may not see the experiment.
+
+        What is known from an earlier request is answered without reading; this call is cheap.
+        """
+        self.data_location()
+
+    def list_all(self) -> tuple[Listing, Listing]:
+        """Signatures of all our tensor series and of all our blob sequences, asked for at once."""
+        with ThreadPoolExecutor(1) as pool:
+            blobs = pool.submit(self.list_blobs)
+            return self.list_tensors(), blobs.result()
 
     def list_tensors(self, run: str | None = None) -> Listing:
         """Signatures of our tensor series by run and tag, of one run or of all."""

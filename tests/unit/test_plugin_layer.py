@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,10 @@ from tests.synthetic import make_snapshots
 
 EPOCHS = 6
 NEURONS = 9
-WRITTEN = [snapshots["layer4"] for snapshots in make_snapshots(EPOCHS, {"layer4": NEURONS})]
+WRITTEN = [
+    replace(snapshots["layer4"], top_patches=None)
+    for snapshots in make_snapshots(EPOCHS, {"layer4": NEURONS})
+]
 TAG = layer_tag("layer4", "neurons")
 
 
@@ -96,10 +100,12 @@ def test_patches_are_answered_where_a_step_has_them(provider: FakeProvider) -> N
     patches = np.random.default_rng(0).integers(0, 256, (NEURONS, 8, 4)).astype(np.uint8)
     answers, source = Answers(), Source(provider)
     is_large = TAG in provider.blobs["run"]
-    provider.log("run", [(6, {"layer4": WRITTEN[5]})], large=is_large, change=_with_patches(patches))
+    snapshot = replace(WRITTEN[5], top_patches=patches)
+    provider.log("run", [(6, {"layer4": snapshot})], large=is_large)
     assert "top_patches" not in ask(provider, answers, first=0, last=5, part="details").arrays
     answer = ask(provider, answers, first=5, part="details")
     np.testing.assert_array_equal(answer.arrays["top_patches"], [np.zeros_like(patches), patches])
+    np.testing.assert_array_equal(ask(provider, answers, first=6).arrays["top_patches"], [patches])
     assert "top_patches" not in ask(provider, answers, part="frames").arrays
     assert answers.neuron(source, "run", "layer4", 2, 6, 3)["top_patches"] == patches[2].tolist()
     assert answers.neuron(source, "run", "layer4", 2, 5, 3)["top_patches"] == []
@@ -286,13 +292,3 @@ def test_one_step_of_a_small_layer_decodes_one_step(monkeypatch: pytest.MonkeyPa
 
 def _blob(provider: FakeProvider, step: int):
     return provider.blobs["run"][TAG][step].values[0]
-
-
-def _with_patches(patches: np.ndarray):
-    def change(run: str, tag: str, step: int, payload: bytes) -> bytes:
-        if tag != TAG:
-            return payload
-        read = unpack_payload(payload)
-        return pack_payload("neurons", step, read.attrs, {**read.arrays, "top_patches": patches})
-
-    return change

@@ -1,0 +1,174 @@
+"""What the card of one neuron shows: its labels over time, its neighbours, and its like in other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conceptmon_tb.payloads import widen_ids
+from conceptmon_tb.plugin.embeddings import StepEmbedding, read_embedding
+from conceptmon_tb.plugin.entry import LayerEntry
+from conceptmon_tb.plugin.errors import NotFoundError
+from conceptmon_tb.plugin.labels import finite, label_neuron, name_at
+from conceptmon_tb.plugin.lookup import Lookup, Names, space_at
+from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.snapshot import FloatArray
+
+MAX_ACROSS = 20
+
+
+class NeuronCards:
+    """Answers the route `neuron`.
+
+    Args:
+        lookup: Finds what a request names.
+    """
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+
+    def describe(
+        self, source: Source, run: str, layer: str, neuron: int, step: int, k: int, across: bool
+    ) -> dict[str, Any]:
+        """Return the answer of `neuron`.
+
+        Args:
+            source: The request's source.
+            run: Any name.
+            layer: Any name.
+            neuron: Any number.
+            step: Any number.
+            k: Number of neighbours.
+            across: Whether to look for its like in other layers and runs.
+
+        Raises:
+            NotFoundError: There is no such run, layer, neuron or step.
+        """
+        entry = self._lookup.entry(source, run, layer)
+        if not 0 <= neuron < entry.neurons:
+            last = entry.neurons - 1
+            raise NotFoundError(f"neuron {neuron} of layer {layer!r}: it has neurons 0 to {last}")
+        fingerprint = space_at(entry, layer, step)
+        arrays = self._lookup.neurons_at(source, run, layer, entry, step, "all").arrays
+        names = Names(self._lookup, source, run)
+        embedding, problem = self._embedding(source, run, layer, entry, step)
+        card: dict[str, Any] = {
+            "run": run,
+            "layer": layer,
+            "neuron": neuron,
+            **_describe(arrays, neuron, names.of(fingerprint)),
+            "step": step,
+            "history": self._history(source, run, layer, entry, neuron, names),
+            "nearest": [],
+            "nearest_error": problem,
+        }
+        if across:
+            card |= {"across": [], "across_left_out": 0}
+        if embedding is None or not embedding.present[neuron]:
+            return card
+        direction = embedding.take(np.array([neuron]))[0]
+        card["nearest"] = [
+            {"neuron": other, "cosine": cosine, **label_neuron(arrays, other, names.of(fingerprint))}
+            for other, cosine in _best(embedding.cosines(direction), k, without=neuron)
+        ]
+        if across:
+            card |= self._across(source, (run, layer), step, fingerprint, direction)
+        return card
+
+    def _history(
+        self, source: Source, run: str, layer: str, entry: LayerEntry, neuron: int, names: Names
+    ) -> list[dict[str, Any]]:
+        steps = [step for step, _ in entry.steps]
+        payloads = self._lookup.neurons(source, run, layer, entry, steps, "frames")
+        return [
+            {"step": step, **label_neuron(payloads[step].arrays, neuron, names.of(space))}
+            for step, space in zip(steps, entry.spaces, strict=True)
+            if step in payloads
+        ]
+
+    def _embedding(
+        self, source: Source, run: str, layer: str, entry: LayerEntry, step: int
+    ) -> tuple[StepEmbedding | None, str | None]:
+        try:
+            return read_embedding(self._lookup, source, run, layer, entry, step), None
+        except NotFoundError as error:
+            return None, str(error)
+
+    def _across(
+        self, source: Source, own: tuple[str, str], step: int, fingerprint: str, direction: FloatArray
+    ) -> dict[str, Any]:
+        """The closest neuron of every other layer whose embeddings are in the same space."""
+        candidates = self._lookup.index.layers_in_space(source, fingerprint)
+        candidates.pop(own, None)
+        # First the layers of the run, then the same layer of other runs, then the rest.
+        order = sorted(candidates, key=lambda key: (key[0] != own[0], key[1] != own[1], key))
+        rows = []
+        for run, layer in order[:MAX_ACROSS]:
+            nearest = min(candidates[run, layer], key=lambda other: (abs(other - step), other))
+            row = self._closest(source, run, layer, nearest, fingerprint, direction)
+            if row is not None:
+                rows.append(row)
+        rows.sort(key=lambda row: -row["cosine"])
+        return {"across": rows, "across_left_out": len(order[MAX_ACROSS:])}
+
+    def _closest(
+        self, source: Source, run: str, layer: str, step: int, fingerprint: str, direction: FloatArray
+    ) -> dict[str, Any] | None:
+        try:
+            entry = self._lookup.entry(source, run, layer)
+            if space_at(entry, layer, step) != fingerprint:
+                return None
+            embedding = read_embedding(self._lookup, source, run, layer, entry, step)
+            arrays = self._lookup.neurons_at(source, run, layer, entry, step, "frames").arrays
+        except NotFoundError:
+            return None
+        if embedding.dim != len(direction):
+            return None
+        names = Names(self._lookup, source, run).of(fingerprint)
+        for neuron, cosine in _best(embedding.cosines(direction), 1):
+            label = label_neuron(arrays, neuron, names)
+            return {"run": run, "layer": layer, "step": step, "neuron": neuron, "cosine": cosine, **label}
+        return None
+
+
+def _describe(
+    arrays: Mapping[str, npt.NDArray[Any]], neuron: int, names: tuple[list[str], list[str]]
+) -> dict[str, Any]:
+    words, categories = names
+    ids, similarity = widen_ids(arrays["concept_ids"][neuron]), arrays["similarity"][neuron]
+    return {
+        **label_neuron(arrays, neuron, names),
+        "concepts": [
+            {
+                "id": int(i),
+                "word": name_at(words, i),
+                "category": name_at(categories, i),
+                "similarity": finite(s),
+            }
+            for i, s in zip(ids, similarity, strict=True)
+            if i >= 0
+        ],
+        "position": [finite(value) for value in arrays["position"][neuron]],
+        "top_images": [int(i) for i in widen_ids(arrays["top_images"][neuron]) if i >= 0],
+        "top_patches": _patches(arrays, neuron),
+    }
+
+
+def _patches(arrays: Mapping[str, npt.NDArray[Any]], neuron: int) -> list[list[int] | None]:
+    """The box in each of a neuron's images, None where it is not known; empty without any."""
+    if "top_patches" not in arrays:
+        return []
+    known = widen_ids(arrays["top_images"][neuron]) >= 0
+    boxes = arrays["top_patches"][neuron][known]
+    return [box.tolist() if box.any() else None for box in boxes]
+
+
+def _best(cosine: FloatArray, count: int, without: int = -1) -> list[tuple[int, float]]:
+    """The neurons with the largest cosines, the lower number first where equal."""
+    usable = np.flatnonzero(cosine >= -1.5)
+    usable = usable[usable != without]
+    order = usable[np.argsort(-cosine[usable], kind="stable")][:count]
+    return [(int(neuron), round(float(cosine[neuron]), 6)) for neuron in order]

@@ -1,0 +1,117 @@
+"""Embeddings of one layer at one step, decoded some rows at a time: all of them at once may be 200 MB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conceptmon_tb.embedding_codec import base_embedding, decode_embedding, stored_text_embedding
+from conceptmon_tb.metadata import Payload, PayloadError
+from conceptmon_tb.plugin.entry import LayerEntry
+from conceptmon_tb.plugin.errors import NotFoundError
+from conceptmon_tb.plugin.lookup import Lookup
+from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.snapshot import FloatArray
+
+_ROWS_AT_ONCE = 4096
+_PER_NEURON = ("scale", "residual", "rows")
+
+
+class StepEmbedding:
+    """The neurons' embeddings u_n at one step.
+
+    Args:
+        payload: A verified payload of kind "embedding".
+        base: `(dim,)` float32, base of codec "space"; empty for other codecs.
+
+    Attributes:
+        neurons: Number of neurons.
+        present: `(neurons,)` bool; False for a neuron without embedding.
+
+    Raises:
+        PayloadError: The codec is unknown, or what it needs is missing.
+    """
+
+    def __init__(self, payload: Payload, base: FloatArray) -> None:
+        self._codec, self._arrays, self._base = payload.attrs["codec"], payload.arrays, base
+        self.neurons = len(payload.arrays["scale"])
+        self.present: npt.NDArray[np.bool_] = ~np.isnan(payload.arrays["scale"])
+        try:
+            self.dim = self._decode(slice(0, 1)).shape[1]
+        except (KeyError, ValueError) as error:
+            raise PayloadError(f"the embeddings cannot be decoded: {error}") from error
+
+    def rows(self) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the number of the first row, and some `(rows, dim)` float32; zeros where not present."""
+        for start in range(0, self.neurons, _ROWS_AT_ONCE):
+            yield start, self._decode(slice(start, start + _ROWS_AT_ONCE))
+
+    def take(self, neurons: npt.NDArray[np.int64]) -> FloatArray:
+        """Return the rows of some neurons, `(neurons, dim)` float32."""
+        return self._decode(neurons)
+
+    def cosines(self, direction: FloatArray) -> FloatArray:
+        """Cosine of every neuron with one direction.
+
+        Args:
+            direction: `(dim,)` float32.
+
+        Returns:
+            `(neurons,)` float32; -2 for a neuron without embedding, or where the direction is zero.
+        """
+        cosine = np.full(self.neurons, -2, np.float32)
+        size = float(np.linalg.norm(direction))
+        for start, rows in self.rows() if size else ():
+            length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            usable = length > 0
+            cosine[start : start + len(rows)][usable] = (rows[usable] @ direction) / (length[usable] * size)
+        return cosine
+
+    def _decode(self, chosen: slice | npt.NDArray[np.int64]) -> FloatArray:
+        arrays: dict[str, npt.NDArray[Any]] = {
+            name: array[chosen] if name in _PER_NEURON else array for name, array in self._arrays.items()
+        }
+        return decode_embedding(self._codec, arrays, self._base)
+
+
+def read_embedding(
+    lookup: Lookup,
+    source: Source,
+    run: str,
+    layer: str,
+    entry: LayerEntry,
+    step: int,
+    keep: bool = True,
+) -> StepEmbedding:
+    """Read the embeddings of one step.
+
+    Args:
+        lookup: Finds them.
+        source: The request's source.
+        run: A listed run.
+        layer: A listed layer.
+        entry: What is known of the layer.
+        step: One of its steps.
+        keep: Whether to keep them in the cache.
+
+    Raises:
+        NotFoundError: They are not in the log or cannot be used; the message says why.
+    """
+    point = lookup.embedding_point(source, run, layer, entry, step)
+    if point is None:
+        raise NotFoundError(f"the embeddings of step {step} are not in the log")
+    try:
+        payload = lookup.embedding(source, run, layer, point, keep)
+        base = np.zeros(0, np.float32)
+        if payload.attrs["codec"] == "space":
+            space = lookup.space(source, run, str(payload.attrs["space"]))
+            base = base_embedding(stored_text_embedding(space.arrays["text_embedding"]))
+        embedding = StepEmbedding(payload, base)
+    except (PayloadError, KeyError) as error:
+        raise NotFoundError(str(error)) from error
+    if embedding.neurons != entry.neurons:
+        raise NotFoundError(f"the embeddings of step {step} are of {embedding.neurons} neurons")
+    return embedding
