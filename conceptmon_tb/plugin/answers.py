@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conceptmon_tb.metadata import IMAGES_TAG, PayloadError, layer_tag, pack_payload
 from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.cards import NeuronCards
+from conceptmon_tb.plugin.distances import Distances
 from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
 from conceptmon_tb.plugin.index import RunIndex
 from conceptmon_tb.plugin.labels import finite, label_neuron, name_at
-from conceptmon_tb.plugin.lookup import Lookup, Names, space_at
+from conceptmon_tb.plugin.lookup import Lookup, Names
 from conceptmon_tb.plugin.neurons import (
     Part,
     bytes_per_neuron,
@@ -24,6 +25,7 @@ from conceptmon_tb.plugin.neurons import (
 )
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.words import Words
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
@@ -40,7 +42,9 @@ class Answers:
         self._store = RecordStore() if store is None else store
         self._index = RunIndex(self._store) if index is None else index
         self._lookup = Lookup(self._store, self._index)
-        self._neurons = NeuronCards(self._lookup)
+        self._cards = NeuronCards(self._lookup)
+        self._words = Words()
+        self._distances = Distances(self._lookup, self._words)
 
     def runs(self, source: Source) -> dict[str, Any]:
         """Answer of `runs`."""
@@ -58,7 +62,7 @@ class Answers:
         """Answer of `timeline`: the metrics of every usable step of every layer."""
         layers = {}
         for layer in self._lookup.layers(source, run):
-            entry = self._lookup.entry(source, run, layer)
+            entry = self._lookup.layer(source, run, layer).entry
             usable = set(entry.steps)
             tag = layer_tag(layer, "metrics")
             found = self._store.payloads(source, run, tag, entry.metrics_signature, usable)
@@ -86,7 +90,8 @@ class Answers:
         Raises:
             BadRequestError: The answer would be too large.
         """
-        entry = self._lookup.entry(source, run, layer)
+        logged = self._lookup.layer(source, run, layer)
+        entry = logged.entry
         wanted = [
             step
             for step, _ in entry.steps
@@ -94,7 +99,7 @@ class Answers:
         ]
         if entry.blobs is not None and len(wanted) > 1:
             # The first step alone tells how much there is of the others.
-            probe = self._lookup.neurons(source, run, layer, entry, wanted[:1], part).values()
+            probe = self._lookup.neurons(logged, wanted[:1], part).values()
             size = bytes_per_neuron(part, count_concepts(probe), count_images(probe)) * entry.neurons
             if size * len(wanted) > MAX_ANSWER_BYTES:
                 raise BadRequestError(
@@ -102,7 +107,7 @@ class Answers:
                     f"{max(1, MAX_ANSWER_BYTES // size)} of these {len(wanted)} steps at once, with 'from' "
                     f"and 'to'" + ("" if part == "frames" else ", or for part=frames")
                 )
-        payloads = self._lookup.neurons(source, run, layer, entry, wanted, part)
+        payloads = self._lookup.neurons(logged, wanted, part)
         steps = [step for step in wanted if step in payloads]
         found = [payloads[step] for step in steps]
         spaces = {step: space for (step, _), space in zip(entry.steps, entry.spaces, strict=True)}
@@ -121,7 +126,7 @@ class Answers:
         self, source: Source, run: str, layer: str, neuron: int, step: int, k: int, across: bool = False
     ) -> dict[str, Any]:
         """Answer of `neuron`: one neuron's labels over time and its neighbours at a step."""
-        return self._neurons.describe(source, run, layer, neuron, step, k, across)
+        return self._cards.describe(source, run, layer, neuron, step, k, across)
 
     def scalar_tags(self, source: Source, run: str) -> dict[str, Any]:
         """Answer of `scalars` without a tag."""
@@ -174,36 +179,35 @@ class Answers:
 
     def anchor(self, source: Source, run: str, word: str, fingerprint: str | None) -> dict[str, Any]:
         """Answer of `anchor`: where a word of the space is on the map."""
-        payload = self._lookup.space(source, run, fingerprint)
-        wanted = word.strip().casefold()
-        for kind, names, positions in (
-            ("anchor", payload.attrs["anchors"], payload.arrays["anchor_position"]),
-            ("concept", payload.attrs["words"], payload.arrays["position"]),
-        ):
-            for index, name in enumerate(names):
-                if str(name).casefold() == wanted:
-                    position = [finite(value) for value in positions[index]]
-                    category = payload.attrs["categories"][index] if kind == "concept" else ""
-                    return {
-                        "word": name,
-                        "kind": kind,
-                        "index": index,
-                        "category": category,
-                        "position": position,
-                    }
-        known = sorted({str(name) for name in (*payload.attrs["words"], *payload.attrs["anchors"])})
-        close = difflib.get_close_matches(wanted, known, n=5, cutoff=0.5)
-        raise NotFoundError(f"{word!r} is not a word of the concept space of run {run!r}", suggestions=close)
+        space = self._lookup.space(source, run, fingerprint)
+        found = self._words.find(space, word)
+        return {
+            "word": found.name,
+            "kind": found.kind,
+            "index": found.index,
+            "category": found.category,
+            "position": [finite(value) for value in found.position],
+        }
+
+    def distances(
+        self, source: Source, run: str, layer: str, words: Sequence[str], step: int | None
+    ) -> dict[str, Any]:
+        """Answer of `distances`: of some words over the steps, or of the whole space at one step."""
+        if words:
+            return self._distances.of_words(source, run, layer, words, step)
+        if step is None:
+            raise BadRequestError("parameter 'step' is missing: give it, or words")
+        return self._distances.of_step(source, run, layer, step)
 
     def export_rows(self, source: Source, run: str, layer: str, step: int) -> list[dict[str, Any]]:
         """Rows of `export`: one per neuron with its labels, place and displacement."""
-        entry = self._lookup.entry(source, run, layer)
-        fingerprint = space_at(entry, layer, step)
-        arrays = self._lookup.neurons_at(source, run, layer, entry, step, "all").arrays
+        logged = self._lookup.layer(source, run, layer)
+        fingerprint = logged.space_at(step)
+        arrays = self._lookup.neurons_at(logged, step, "all").arrays
         words, categories = Names(self._lookup, source, run).of(fingerprint)
         ids = widen_ids(arrays["concept_ids"])
         rows = []
-        for neuron in range(entry.neurons):
+        for neuron in range(logged.entry.neurons):
             row: dict[str, Any] = {"run": run, "layer": layer, "step": step, "neuron": neuron}
             row.update(label_neuron(arrays, neuron, (words, categories)))
             for rank, (concept, similarity) in enumerate(

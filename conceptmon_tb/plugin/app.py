@@ -27,6 +27,7 @@ JSON = "application/json"
 BINARY = "application/octet-stream"
 TAB_NAME = "Concept Monitor"
 MAX_NEAREST = 100
+MAX_WORDS = 64
 PARTS: tuple[Part, ...] = ("all", "frames", "details")
 
 _logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             "/timeline": self._timeline,
             "/layer": self._layer,
             "/neuron": self._neuron,
+            "/distances": self._distances,
             "/scalars": self._scalars,
             "/images": self._images,
             "/anchor": self._anchor,
@@ -151,6 +153,11 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         across = request.choice("across", ("0", "1")) == "1"
         return request.json(self._answers.neuron(request.source, run, layer, neuron, step, nearest, across))
 
+    def _distances(self, request: _Request) -> wrappers.Response:
+        run, layer, step = request.text("run"), request.text("layer"), request.optional_number("step")
+        words = request.texts("word", MAX_WORDS)
+        return request.json(self._answers.distances(request.source, run, layer, words, step))
+
     def _scalars(self, request: _Request) -> wrappers.Response:
         run, tag = request.text("run"), request.optional_text("tag")
         if tag is None:
@@ -209,6 +216,15 @@ class _Request:
         if len(values) > 1:
             raise BadRequestError(f"parameter {name!r} is given {len(values)} times; give it once")
         return values[0] if values else None
+
+    def texts(self, name: str, most: int) -> list[str]:
+        """A parameter that may be given several times, without repetitions."""
+        values = list(dict.fromkeys(self._request.args.getlist(name)))
+        if len(values) > most:
+            raise BadRequestError(
+                f"parameter {name!r} is given {len(values)} times; at most {most} are answered"
+            )
+        return values
 
     def text(self, name: str) -> str:
         value = self.optional_text(name)

@@ -1,15 +1,18 @@
-"""A cache of decoded payloads that holds a limited number of bytes and may be shared by threads."""
+"""Caches that hold a limited number of bytes or items, and may be shared by threads."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from conceptmon_tb.metadata import Payload
 
 # A parsed attribute takes several times the memory of its JSON text.
 _OVERHEAD = 2048
+
+_Item = TypeVar("_Item")
 
 
 class PayloadCache:
@@ -51,3 +54,35 @@ class PayloadCache:
             while self._bytes > self._max_bytes:
                 _, dropped = self._payloads.popitem(last=False)
                 self._bytes -= dropped.nbytes + _OVERHEAD
+
+
+class RecentItems(Generic[_Item]):
+    """A limited number of small items; least recently used ones go first. Threads may share it.
+
+    Args:
+        max_items: Items to hold at most.
+    """
+
+    def __init__(self, max_items: int) -> None:
+        self._max_items = max_items
+        self._items: OrderedDict[Hashable, _Item] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, key: Hashable) -> _Item | None:
+        """Return an item and mark it as used, None where it is not held."""
+        with self._lock:
+            item = self._items.get(key)
+            if item is not None:
+                self._items.move_to_end(key)
+            return item
+
+    def put(self, key: Hashable, item: _Item) -> None:
+        """Hold an item in place of what the key held before."""
+        with self._lock:
+            self._items[key] = item
+            self._items.move_to_end(key)
+            while len(self._items) > self._max_items:
+                self._items.popitem(last=False)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.embeddings import StepEmbedding, read_embedding
-from conceptmon_tb.plugin.entry import LayerEntry
+from conceptmon_tb.plugin.entry import LoggedLayer
 from conceptmon_tb.plugin.errors import NotFoundError
 from conceptmon_tb.plugin.labels import finite, label_neuron, name_at
-from conceptmon_tb.plugin.lookup import Lookup, Names, space_at
+from conceptmon_tb.plugin.lookup import Lookup, Names
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.snapshot import FloatArray
 
@@ -47,21 +47,21 @@ class NeuronCards:
         Raises:
             NotFoundError: There is no such run, layer, neuron or step.
         """
-        entry = self._lookup.entry(source, run, layer)
-        if not 0 <= neuron < entry.neurons:
-            last = entry.neurons - 1
+        logged = self._lookup.layer(source, run, layer)
+        if not 0 <= neuron < logged.entry.neurons:
+            last = logged.entry.neurons - 1
             raise NotFoundError(f"neuron {neuron} of layer {layer!r}: it has neurons 0 to {last}")
-        fingerprint = space_at(entry, layer, step)
-        arrays = self._lookup.neurons_at(source, run, layer, entry, step, "all").arrays
+        fingerprint = logged.space_at(step)
+        arrays = self._lookup.neurons_at(logged, step, "all").arrays
         names = Names(self._lookup, source, run)
-        embedding, problem = self._embedding(source, run, layer, entry, step)
+        embedding, problem = self._embedding(logged, step)
         card: dict[str, Any] = {
             "run": run,
             "layer": layer,
             "neuron": neuron,
             **_describe(arrays, neuron, names.of(fingerprint)),
             "step": step,
-            "history": self._history(source, run, layer, entry, neuron, names),
+            "history": self._history(logged, neuron, names),
             "nearest": [],
             "nearest_error": problem,
         }
@@ -75,58 +75,51 @@ class NeuronCards:
             for other, cosine in _best(embedding.cosines(direction), k, without=neuron)
         ]
         if across:
-            card |= self._across(source, (run, layer), step, fingerprint, direction)
+            card |= self._across(logged, step, fingerprint, direction)
         return card
 
-    def _history(
-        self, source: Source, run: str, layer: str, entry: LayerEntry, neuron: int, names: Names
-    ) -> list[dict[str, Any]]:
-        steps = [step for step, _ in entry.steps]
-        payloads = self._lookup.neurons(source, run, layer, entry, steps, "frames")
+    def _history(self, logged: LoggedLayer, neuron: int, names: Names) -> list[dict[str, Any]]:
+        steps = [step for step, _ in logged.entry.steps]
+        payloads = self._lookup.neurons(logged, steps, "frames")
         return [
             {"step": step, **label_neuron(payloads[step].arrays, neuron, names.of(space))}
-            for step, space in zip(steps, entry.spaces, strict=True)
+            for step, space in zip(steps, logged.entry.spaces, strict=True)
             if step in payloads
         ]
 
-    def _embedding(
-        self, source: Source, run: str, layer: str, entry: LayerEntry, step: int
-    ) -> tuple[StepEmbedding | None, str | None]:
+    def _embedding(self, logged: LoggedLayer, step: int) -> tuple[StepEmbedding | None, str | None]:
         try:
-            return read_embedding(self._lookup, source, run, layer, entry, step), None
+            return read_embedding(self._lookup, logged, step), None
         except NotFoundError as error:
             return None, str(error)
 
-    def _across(
-        self, source: Source, own: tuple[str, str], step: int, fingerprint: str, direction: FloatArray
-    ) -> dict[str, Any]:
+    def _across(self, own: LoggedLayer, step: int, fingerprint: str, direction: FloatArray) -> dict[str, Any]:
         """The closest neuron of every other layer whose embeddings are in the same space."""
-        candidates = self._lookup.index.layers_in_space(source, fingerprint)
-        candidates.pop(own, None)
+        candidates = self._lookup.index.layers_in_space(own.source, fingerprint)
+        candidates.pop((own.run, own.name), None)
         # First the layers of the run, then the same layer of other runs, then the rest.
-        order = sorted(candidates, key=lambda key: (key[0] != own[0], key[1] != own[1], key))
+        order = sorted(candidates, key=lambda key: (key[0] != own.run, key[1] != own.name, key))
         rows = []
         for run, layer in order[:MAX_ACROSS]:
             nearest = min(candidates[run, layer], key=lambda other: (abs(other - step), other))
-            row = self._closest(source, run, layer, nearest, fingerprint, direction)
-            if row is not None:
-                rows.append(row)
+            try:
+                row = self._closest(own.source, run, layer, nearest, fingerprint, direction)
+            except NotFoundError:
+                continue
+            rows += [] if row is None else [row]
         rows.sort(key=lambda row: -row["cosine"])
         return {"across": rows, "across_left_out": len(order[MAX_ACROSS:])}
 
     def _closest(
         self, source: Source, run: str, layer: str, step: int, fingerprint: str, direction: FloatArray
     ) -> dict[str, Any] | None:
-        try:
-            entry = self._lookup.entry(source, run, layer)
-            if space_at(entry, layer, step) != fingerprint:
-                return None
-            embedding = read_embedding(self._lookup, source, run, layer, entry, step)
-            arrays = self._lookup.neurons_at(source, run, layer, entry, step, "frames").arrays
-        except NotFoundError:
+        logged = self._lookup.layer(source, run, layer)
+        embedding = (
+            read_embedding(self._lookup, logged, step) if logged.space_at(step) == fingerprint else None
+        )
+        if embedding is None or embedding.dim != len(direction):
             return None
-        if embedding.dim != len(direction):
-            return None
+        arrays = self._lookup.neurons_at(logged, step, "frames").arrays
         names = Names(self._lookup, source, run).of(fingerprint)
         for neuron, cosine in _best(embedding.cosines(direction), 1):
             label = label_neuron(arrays, neuron, names)

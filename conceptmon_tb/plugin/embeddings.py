@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conceptmon_tb.embedding_codec import base_embedding, decode_embedding, stored_text_embedding
+from conceptmon_tb.embedding_codec import base_embedding, decode_embedding
 from conceptmon_tb.metadata import Payload, PayloadError
-from conceptmon_tb.plugin.entry import LayerEntry
+from conceptmon_tb.plugin.entry import LoggedLayer
 from conceptmon_tb.plugin.errors import NotFoundError
-from conceptmon_tb.plugin.lookup import Lookup
-from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.lookup import Lookup, text_embeddings
 from conceptmon_tb.snapshot import FloatArray
 
 _ROWS_AT_ONCE = 4096
@@ -77,41 +76,27 @@ class StepEmbedding:
         return decode_embedding(self._codec, arrays, self._base)
 
 
-def read_embedding(
-    lookup: Lookup,
-    source: Source,
-    run: str,
-    layer: str,
-    entry: LayerEntry,
-    step: int,
-    keep: bool = True,
-) -> StepEmbedding:
+def read_embedding(lookup: Lookup, logged: LoggedLayer, step: int, keep: bool = True) -> StepEmbedding:
     """Read the embeddings of one step.
 
     Args:
         lookup: Finds them.
-        source: The request's source.
-        run: A listed run.
-        layer: A listed layer.
-        entry: What is known of the layer.
+        logged: The layer.
         step: One of its steps.
         keep: Whether to keep them in the cache.
 
     Raises:
         NotFoundError: They are not in the log or cannot be used; the message says why.
     """
-    point = lookup.embedding_point(source, run, layer, entry, step)
-    if point is None:
-        raise NotFoundError(f"the embeddings of step {step} are not in the log")
     try:
-        payload = lookup.embedding(source, run, layer, point, keep)
+        payload = lookup.embedding(logged, step, keep)
         base = np.zeros(0, np.float32)
         if payload.attrs["codec"] == "space":
-            space = lookup.space(source, run, str(payload.attrs["space"]))
-            base = base_embedding(stored_text_embedding(space.arrays["text_embedding"]))
+            space = lookup.space(logged.source, logged.run, str(payload.attrs["space"]))
+            base = base_embedding(text_embeddings(space)[0])
         embedding = StepEmbedding(payload, base)
     except (PayloadError, KeyError) as error:
         raise NotFoundError(str(error)) from error
-    if embedding.neurons != entry.neurons:
+    if embedding.neurons != logged.entry.neurons:
         raise NotFoundError(f"the embeddings of step {step} are of {embedding.neurons} neurons")
     return embedding

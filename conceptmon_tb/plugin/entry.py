@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from conceptmon_tb.plugin.errors import NotFoundError
 from conceptmon_tb.plugin.records import Flaw, Point, Record
-from conceptmon_tb.plugin.source import BlobPoint, Signature
+from conceptmon_tb.plugin.source import BlobPoint, Signature, Source
 
 _MANY = 3
 
@@ -112,6 +113,34 @@ class LayerEntry:
             record = self.records.get(point)
             return record is not None, (record.flaw or noted) if record is not None else None
         return True, noted
+
+
+class LoggedLayer(NamedTuple):
+    """One layer of one run, for the time of one request.
+
+    Attributes:
+        source: The request's source.
+        run: The run.
+        name: The layer's name.
+        entry: What is known of it.
+    """
+
+    source: Source
+    run: str
+    name: str
+    entry: LayerEntry
+
+    def space_at(self, step: int) -> str:
+        """Fingerprint of the space of a step.
+
+        Raises:
+            NotFoundError: There is no such step, or it cannot be used.
+        """
+        for (known, _), space in zip(self.entry.steps, self.entry.spaces, strict=True):
+            if known == step:
+                return space
+        reason = next((f": {flaw.reason}" for bad, flaw in self.entry.skipped if bad == step), "")
+        raise NotFoundError(f"step {step} of layer {self.name!r}{reason}")
 
 
 def same_time(left: float, right: float) -> bool:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from conceptmon_tb.embedding_codec import stored_text_embedding
 from conceptmon_tb.metadata import SPACE_TAG, Payload, PayloadError, layer_tag
-from conceptmon_tb.plugin.entry import LayerEntry, same_time
+from conceptmon_tb.plugin.entry import LoggedLayer, same_time
 from conceptmon_tb.plugin.errors import NotFoundError
 from conceptmon_tb.plugin.index import RunIndex
 from conceptmon_tb.plugin.neurons import Part, read_neurons
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Source
+from conceptmon_tb.snapshot import FloatArray
+
+_texts: WeakKeyDictionary[Payload, tuple[FloatArray, FloatArray]] = WeakKeyDictionary()
 
 
 class Lookup:
@@ -37,8 +42,8 @@ class Lookup:
             raise NotFoundError(f"run {run!r} has no concept data")
         return sorted(layers)
 
-    def entry(self, source: Source, run: str, layer: str) -> LayerEntry:
-        """What is known of a layer.
+    def layer(self, source: Source, run: str, layer: str) -> LoggedLayer:
+        """A layer and what is known of it.
 
         Raises:
             NotFoundError: There is no such run or layer.
@@ -47,62 +52,53 @@ class Lookup:
         if entry is None:
             listed = ", ".join(self.layers(source, run)) or "none"
             raise NotFoundError(f"layer {layer!r} of run {run!r}: its layers are {listed}")
-        return entry
+        return LoggedLayer(source, run, layer, entry)
 
-    def neurons(
-        self, source: Source, run: str, layer: str, entry: LayerEntry, steps: Collection[int], part: Part
-    ) -> dict[int, Payload]:
+    def neurons(self, logged: LoggedLayer, steps: Collection[int], part: Part) -> dict[int, Payload]:
         """Neuron payloads of those of some steps that can be used; see `read_neurons`."""
-        return read_neurons(self.store, source, run, layer, entry, steps, part)
+        return read_neurons(self.store, logged, steps, part)
 
-    def neurons_at(
-        self, source: Source, run: str, layer: str, entry: LayerEntry, step: int, part: Part
-    ) -> Payload:
+    def neurons_at(self, logged: LoggedLayer, step: int, part: Part) -> Payload:
         """Neuron payload of one step.
 
         Raises:
             NotFoundError: It cannot be used.
         """
-        found = self.neurons(source, run, layer, entry, [step], part)
+        found = self.neurons(logged, [step], part)
         if step not in found:
-            raise NotFoundError(f"step {step} of layer {layer!r}: its neurons cannot be used")
+            raise NotFoundError(f"step {step} of layer {logged.name!r}: its neurons cannot be used")
         return found[step]
 
     def blob_points(self, source: Source, run: str, tag: str) -> list[BlobPoint]:
         """Where the blobs of a tag are; empty where the run has none."""
         return self.index.blob_points(source, run, tag)
 
-    def blob(self, source: Source, run: str, tag: str, kind: str, point: BlobPoint) -> Payload:
-        """One verified blob.
+    def blob(
+        self, source: Source, run: str, tag: str, kind: str, point: BlobPoint, keep: bool = True
+    ) -> Payload:
+        """One verified blob; `keep` keeps it in the cache.
 
         Raises:
             PayloadError: It cannot be used.
         """
         if point.key is None:
             raise PayloadError("an empty record")
-        return self.store.blob(source, run, tag, kind, point.step, point.wall_time, point.key)
+        return self.store.blob(source, run, tag, kind, point.step, point.wall_time, point.key, keep)
 
-    def embedding_point(
-        self, source: Source, run: str, layer: str, entry: LayerEntry, step: int
-    ) -> BlobPoint | None:
-        """Where the embeddings of a step are, None where they are not in the log."""
-        wall_time = dict(entry.steps)[step]
-        # The Python loader keeps the first blob of a step that was logged twice: that one is not ours.
-        for point in self.blob_points(source, run, layer_tag(layer, "embedding")):
-            if point.step == step and same_time(point.wall_time, wall_time):
-                return point
-        return None
-
-    def embedding(self, source: Source, run: str, layer: str, point: BlobPoint, keep: bool = True) -> Payload:
-        """Embeddings of one step; `keep` keeps them in the cache.
+    def embedding(self, logged: LoggedLayer, step: int, keep: bool = True) -> Payload:
+        """Embeddings of one of a layer's steps; `keep` keeps them in the cache.
 
         Raises:
+            NotFoundError: They are not in the log.
             PayloadError: They cannot be used.
         """
-        tag = layer_tag(layer, "embedding")
-        if point.key is None:
-            raise PayloadError("an empty record")
-        return self.store.blob(source, run, tag, "embedding", point.step, point.wall_time, point.key, keep)
+        source, run, layer, entry = logged
+        tag, wall_time = layer_tag(layer, "embedding"), dict(entry.steps)[step]
+        # The Python loader keeps the first blob of a step that was logged twice: that one is not ours.
+        for point in self.blob_points(source, run, tag):
+            if point.step == step and same_time(point.wall_time, wall_time):
+                return self.blob(source, run, tag, "embedding", point, keep)
+        raise NotFoundError(f"the embeddings of step {step} are not in the log")
 
     def space(self, source: Source, run: str, fingerprint: str | None) -> Payload:
         """A concept space of a run, the latest unless told.
@@ -124,17 +120,20 @@ class Lookup:
         raise NotFoundError(f"{which} of run {run!r} is not in its log" + "".join(f"; {p}" for p in problems))
 
 
-def space_at(entry: LayerEntry, layer: str, step: int) -> str:
-    """Fingerprint of the space of a step.
+def text_embeddings(space: Payload) -> tuple[FloatArray, FloatArray]:
+    """Embeddings of a space's concepts and of its anchors, `(words, dim)` float32 unit rows each.
 
     Raises:
-        NotFoundError: There is no such step, or it cannot be used.
+        NotFoundError: They do not fit together.
     """
-    for (known, _), space in zip(entry.steps, entry.spaces, strict=True):
-        if known == step:
-            return space
-    reason = next((f": {flaw.reason}" for bad, flaw in entry.skipped if bad == step), "")
-    raise NotFoundError(f"step {step} of layer {layer!r}{reason}")
+    found = _texts.get(space)
+    if found is None:
+        concepts = stored_text_embedding(space.arrays["text_embedding"])
+        anchors = stored_text_embedding(space.arrays["anchor_embedding"])
+        if len(anchors) and anchors.shape[1] != concepts.shape[1]:
+            raise NotFoundError("the anchors of this concept space have other dimensions than its concepts")
+        found = _texts[space] = (concepts, anchors.reshape(len(anchors), concepts.shape[1]))
+    return found
 
 
 class Names:

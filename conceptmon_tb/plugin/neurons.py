@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from conceptmon_tb.metadata import Payload, PayloadError, layer_tag
 from conceptmon_tb.payloads import widen_ids
-from conceptmon_tb.plugin.entry import LayerEntry
+from conceptmon_tb.plugin.entry import LoggedLayer
 from conceptmon_tb.plugin.records import Flaw, GoneError, Point, RecordStore, read_blob
 from conceptmon_tb.plugin.source import BlobPoint, Source
 
@@ -35,50 +35,43 @@ _INT32_MAX = 2**31 - 1
 
 
 def read_neurons(
-    store: RecordStore,
-    source: Source,
-    run: str,
-    layer: str,
-    entry: LayerEntry,
-    steps: Collection[int],
-    part: Part,
+    store: RecordStore, logged: LoggedLayer, steps: Collection[int], part: Part
 ) -> dict[int, Payload]:
     """Read the payloads of some steps.
 
     Args:
         store: Verified records.
-        source: The request's source.
-        run: A listed run.
-        layer: A listed layer.
-        entry: What is known of the layer.
-        steps: Steps of the entry.
+        logged: The layer.
+        steps: Some of its steps.
         part: What is needed of them.
 
     Returns:
         Payloads by step, which have at least the arrays of the part; of "frames", at least the best concept.
         Steps whose payload turns out to be damaged are left out and noted in the store.
     """
-    wanted = {point for point in entry.steps if point[0] in steps}
+    source, run, layer, entry = logged
     tag = layer_tag(layer, "neurons")
-    if entry.blobs is None:
-        if entry.neurons_signature is None or not wanted:
-            return {}
-        found = store.payloads(source, run, tag, entry.neurons_signature, wanted)
-        read = {record.point: payload for record, payload in found}
-    else:
-        points = sorted(wanted)
+    points = sorted(point for point in entry.steps if point[0] in steps)
+    if entry.blobs is not None:
         blobs = [entry.blobs[step] for step, _ in points]
         # The data server stalls on some reads: the others need not wait for those.
         with ThreadPoolExecutor(_READERS) as pool:
             parts = list(pool.map(lambda blob: _read_part(store, source, run, tag, blob, part), blobs))
         read = {point: payload for point, payload in zip(points, parts, strict=True) if payload is not None}
-    for point, payload in list(read.items()):
+    elif entry.neurons_signature is not None and points:
+        found = store.payloads(source, run, tag, entry.neurons_signature, set(points))
+        read = {record.point: payload for record, payload in found}
+    else:
+        read = {}
+    usable = {}
+    for point, payload in read.items():
         size = len(next(iter(payload.arrays.values())))
-        if size != entry.neurons:
-            del read[point]
-            reason = f"neurons of {size} where the metrics of this step tell of {entry.neurons}"
+        if size == entry.neurons:
+            usable[point[0]] = payload
+        else:
+            reason = f"{size} neurons where the metrics of this step tell of {entry.neurons}"
             store.note_flaw(source, run, tag, point, Flaw("size", reason))
-    return {point[0]: payload for point, payload in read.items()}
+    return usable
 
 
 def stack_neurons(
