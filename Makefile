@@ -20,6 +20,7 @@ lint: .venv/installed-test
 bench: .venv/installed-test
 	for script in benchmarks/[a-z]*.py; do \
 		echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+	$(BIN)/python -m benchmarks.frontend
 
 clean:
 	rm -rf .venv build ./*.egg-info
