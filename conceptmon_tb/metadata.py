@@ -142,7 +142,7 @@ def pack_payload(
         TypeError: An array has a dtype outside `DTYPES`.
     """
     described: list[dict[str, Any]] = []
-    chunks: list[bytes] = []
+    chunks: list[bytes | memoryview] = []
     offset = 0
     for name, array in (arrays or {}).items():
         dtype = array.dtype.newbyteorder("<").str
@@ -150,14 +150,17 @@ def pack_payload(
             known = ", ".join(DTYPES)
             raise TypeError(f"array {name!r} has dtype {array.dtype}; convert it to one of {known}")
         described.append({"name": name, "dtype": dtype, "shape": list(array.shape), "offset": offset})
-        data = np.ascontiguousarray(array, dtype=dtype).tobytes()
-        padding = -len(data) % ALIGNMENT
-        chunks += (data, bytes(padding))
-        offset += len(data) + padding
+        data = np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8)
+        padding = -data.nbytes % ALIGNMENT
+        chunks += (data.data, bytes(padding))
+        offset += data.nbytes + padding
     header = _json_bytes({"kind": kind, "attrs": _plain(attrs), "arrays": described})
     header += b" " * (-(_FIXED.size + len(header)) % ALIGNMENT)
-    content = b"".join((header, *chunks))
-    return _FIXED.pack(MAGIC, SCHEMA_VERSION, 0, step, len(header), zlib.crc32(content)) + content
+    checksum = 0
+    for chunk in (header, *chunks):
+        checksum = zlib.crc32(chunk, checksum)
+    # Joined once: an answer of the plugin may have 200 MB, and each copy of it would count.
+    return b"".join((_FIXED.pack(MAGIC, SCHEMA_VERSION, 0, step, len(header), checksum), header, *chunks))
 
 
 def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
