@@ -4,13 +4,15 @@ import { decodeContainer } from './container.js';
 
 /** @typedef {import('./container.js').Container} Container */
 /** @typedef {{neurons: number, steps: number[], wall_times: number[]}} LayerIndex */
-/** @typedef {{layer?: string, step?: number, reason: string}} Skipped */
-/** @typedef {{layers: Record<string, LayerIndex>, spaces: string[], note: string, skipped: Skipped[]}} RunIndex */
-/** @typedef {{runs: Record<string, RunIndex>, revision: string}} RunsAnswer */
+/** @typedef {{layer?: string, step?: number | null, reason: string, code?: string}} Skipped */
+/** @typedef {{kept: number, logged: number}} Sampled */
+/** @typedef {{layers: Record<string, LayerIndex>, spaces: string[], note: string, skipped: Skipped[], sampled?: Record<string, Sampled>, newest_wall_time?: number}} RunIndex */
+/** @typedef {{runs: Record<string, RunIndex>, revision: string, unchanged?: boolean, logdir?: string}} RunsAnswer */
 /**
  * @typedef {object} Metrics What one layer was at one step; numbers are null where the log had NaN.
  * @property {number} step
  * @property {number} wall_time
+ * @property {string} [space] fingerprint
  * @property {number} neurons
  * @property {number} interpretable
  * @property {Record<string, number>} category_counts
@@ -74,14 +76,14 @@ export function createApi(base) {
   const container = async (url) => decodeContainer(await (await get(url)).arrayBuffer());
 
   return {
-    /** @returns {Promise<RunsAnswer>} */
-    runs: () => json(address('runs')),
+    /** @param {string} [revision] the one that is known @returns {Promise<RunsAnswer>} */
+    runs: (revision) => json(address('runs', { revision })),
     /** @param {string} run @param {string} [fingerprint] */
     space: (run, fingerprint) => container(address('space', { run, fingerprint })),
     /** @param {string} run @returns {Promise<TimelineAnswer>} */
     timeline: (run) => json(address('timeline', { run })),
-    /** @param {string} run @param {string} layer @param {number} [after] only later steps */
-    layer: (run, layer, after) => container(address('layer', { run, layer, after })),
+    /** @param {string} run @param {string} layer @param {{from: number, to: number, part: 'frames' | 'details'}} what steps, ends included */
+    layer: (run, layer, what) => container(address('layer', { run, layer, ...what })),
     /** @param {string} run @returns {Promise<{tags: string[]}>} */
     scalarTags: (run) => json(address('scalars', { run })),
     /** @param {string} run @param {string} tag @returns {Promise<{points: ScalarPoint[]}>} */

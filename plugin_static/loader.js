@@ -1,30 +1,40 @@
 // @ts-check
-/** Keeps the store fed: fetches what the reader looks at, and what is new while training runs. */
-import { batch, effect, untracked } from './lib.js';
+/**
+ * Keeps the store fed: what the reader looks at, nearest first, and what is new while training runs. A page shows
+ * one step at a time, so the frame under the cursor comes first and the others follow in chunks around it; when
+ * they are more than fit, those far from the cursor are let go.
+ */
+import { batch, computed, effect, signal, untracked } from './lib.js';
 import { isHidden } from './host.js';
-import { appendLayer, layerFromContainer } from './model/layer.js';
+import { detailBytes, emptyLayer, frameBytes, keepOnly, relisted, withDetails, withFrames } from './model/layer.js';
 import { locateImages } from './model/images.js';
-import { spaceFromContainer } from './model/space.js';
+import { emptyRunData } from './model/run.js';
 import { defaultGroups, groupTags } from './model/scalars.js';
-import { emptyRunData } from './store.js';
+import { spaceFromContainer } from './model/space.js';
+import { chooseChunk, keptAround } from './model/window.js';
+import { tagOfAxis } from './model/axis.js';
 
 /** @typedef {import('./store.js').Store} Store */
 /** @typedef {import('./api.js').Api} Api */
 
 const POLL_MS = 3000;
 const POLL_BROKEN_MS = 6000;
+/** One answer is about this large: long enough to be worth a request, short enough not to stutter. */
+const CHUNK_BYTES = 3e6;
+/** Frames and details that the page keeps, over all shown layers. */
+const FRAME_BUDGET = 192e6;
+const DETAIL_BUDGET = 48e6;
+/** Details are fetched where the cursor rests, not for every step that flies by. */
+const REST_MS = 120;
 
-/**
- * @param {Store} store @param {Api} api @param {Record<string, string>} wanted state from the address
- * @returns {{refresh: () => Promise<void>}}
- */
-export function startLoader(store, api, wanted) {
+/** @param {Store} store @param {Api} api @returns {{refresh: () => Promise<void>}} */
+export function startLoader(store, api) {
   /** @type {Set<string>} */
   const busy = new Set();
   /** Revision of the index for which a run's small data were fetched. @type {Record<string, string>} */
   const fetched = {};
-  /** Wall times of the steps that were fetched, by run and layer. @type {Record<string, number[]>} */
-  const loadedTimes = {};
+  /** Counts requests that ended, so that whoever waits for a free line looks again. */
+  const ended = signal(0);
 
   /** Run a task unless the same one is under way; a failure is shown, never thrown. @param {string} key @param {() => Promise<void>} task */
   const once = async (key, task) => {
@@ -34,18 +44,24 @@ export function startLoader(store, api, wanted) {
       await task();
     } catch (error) {
       store.problem.value = describe(error);
+      // Not at once again: the next poll clears the problem and tries anew.
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     } finally {
       busy.delete(key);
+      ended.value++;
     }
   };
 
   const refresh = () => once('runs', async () => {
-    const answer = await api.runs();
+    const answer = await api.runs(store.index.peek()?.revision);
     batch(() => {
       store.problem.value = '';
-      if (answer.revision !== store.index.peek()?.revision) store.index.value = answer;
+      if (!answer.unchanged) store.index.value = answer;
     });
-    if (Object.keys(answer.runs).length && !(store.primary.peek() in answer.runs)) chooseFirst(store, wanted);
+    const listed = store.index.peek()?.runs ?? {};
+    if (Object.keys(listed).length && !(store.layerName.peek() in (listed[store.primary.peek()]?.layers ?? {}))) chooseFirst(store);
+    // A link may name a run alone: then it is shown at our layer.
+    if (store.compared.peek().some(({ layer }) => !layer)) store.compared.value = store.compared.peek().map(({ run, layer }) => ({ run, layer: layer || store.layerName.peek() }));
   });
 
   /** @param {string} run @param {string} revision */
@@ -75,45 +91,93 @@ export function startLoader(store, api, wanted) {
     const { tags } = store.runs.peek()[run] ?? emptyRunData();
     const groups = groupTags(tags);
     const keys = store.scalarChoice.peek() ?? defaultGroups(groups);
-    const members = groups.filter(({ key }) => keys.includes(key)).flatMap((group) => group.members);
-    const answers = await Promise.all(members.map(({ tag }) => api.scalar(run, tag)));
+    const chosen = groups.filter(({ key }) => keys.includes(key)).flatMap((group) => group.members.map(({ tag }) => tag));
+    const members = [...new Set([...chosen, ...store.wantedScalars.peek(), tagOfAxis(store.axis.peek())])].filter((tag) => tags.includes(tag));
+    const answers = await Promise.all(members.map((tag) => api.scalar(run, tag)));
     const now = store.runs.peek()[run] ?? emptyRunData();
-    store.updateRun(run, { scalars: { ...now.scalars, ...Object.fromEntries(members.map(({ tag }, i) => [tag, answers[i].points])) } });
+    store.updateRun(run, { scalars: { ...now.scalars, ...Object.fromEntries(members.map((tag, i) => [tag, answers[i].points])) } });
   };
 
-  /**
-   * Fetch a layer, or only its new steps. A run started again may log the same steps anew: the clock tells.
-   * @param {string} run @param {string} name @param {import('./api.js').LayerIndex} listed
-   */
-  const loadLayer = (run, name, { steps, wall_times: times }) => once(`layer ${run} ${name}`, async () => {
-    const have = store.runs.peek()[run]?.layers[name];
-    const known = loadedTimes[`${run}\n${name}`] ?? [];
-    if (have && same(have.steps, steps) && same(known, times)) return;
-    const count = have?.steps.length ?? 0;
-    const grows = have && steps.length > count && same(have.steps, steps.slice(0, count)) && same(known, times.slice(0, count));
-    const later = grows ? layerFromContainer(await api.layer(run, name, have.steps[have.steps.length - 1])) : null;
-    const layer = (have && later && appendLayer(have, later)) || layerFromContainer(await api.layer(run, name));
-    loadedTimes[`${run}\n${name}`] = times;
+  /** @param {string} run @param {string} name @param {(layer: import('./model/layer.js').Layer) => import('./model/layer.js').Layer} change */
+  const updateLayer = (run, name, change) => {
     const layers = store.runs.peek()[run]?.layers ?? {};
+    if (layers[name]) store.updateRun(run, { layers: { ...layers, [name]: change(layers[name]) } });
+  };
+
+  /** Bring a layer's list of steps up to date. @param {string} run @param {string} name @param {import('./api.js').LayerIndex} listed */
+  const listLayer = (run, name, listed) => {
+    const layers = store.runs.peek()[run]?.layers ?? {};
+    const have = layers[name];
+    if (have && have.neurons === listed.neurons && same(have.steps, listed.steps) && same(have.wallTimes, listed.wall_times)) return;
+    const layer = have ? relisted(have, listed) : emptyLayer(run, name, listed);
     store.keepingStep(() => store.updateRun(run, { layers: { ...layers, [name]: layer } }));
-  });
+  };
 
   effect(() => {
     const answer = store.index.value;
-    const name = store.layerName.value;
-    for (const run of [store.primary.value, store.compared.value]) {
-      const listed = answer?.runs[run];
-      if (!answer || !listed) continue;
-      untracked(() => {
+    const shown = store.sources.value.map(({ run, name }) => ({ run, name }));
+    if (!answer) return;
+    untracked(() => batch(() => {
+      for (const { run, name } of shown) {
+        const listed = answer.runs[run];
+        if (!listed) continue;
         if (fetched[run] !== answer.revision) loadRun(run, answer.revision);
-        if (listed.layers[name]) loadLayer(run, name, listed.layers[name]);
-      });
+        if (listed.layers[name]) listLayer(run, name, listed.layers[name]);
+      }
+      letGo(store, shown);
+    }));
+  });
+
+  effect(() => {
+    void ended.value;
+    for (const source of store.sources.value) {
+      const layer = source.layer.value;
+      const at = source.epoch.value;
+      const count = store.sources.value.length;
+      if (!layer || busy.has(`frames ${source.key}`)) continue;
+      const most = Math.max(3, Math.floor(FRAME_BUDGET / count / frameBytes(layer)));
+      const missing = (/** @type {number} */ epoch) => layer.frames[epoch] === null;
+      const chunk = chooseChunk(layer.steps.length, at, most, layer.frames[at] ? Math.max(1, Math.floor(CHUNK_BYTES / frameBytes(layer))) : 1, missing);
+      if (!chunk) continue;
+      untracked(() => once(`frames ${source.key}`, async () => {
+        const answer = await api.layer(source.run, source.name, { from: layer.steps[chunk[0]], to: layer.steps[chunk[1]], part: 'frames' });
+        const kept = keptAround(layer.steps.length, source.epoch.peek(), most);
+        updateLayer(source.run, source.name, (now) => {
+          const filled = withFrames(now, answer);
+          return filled.loaded > most ? keepOnly(filled, kept, () => true) : filled;
+        });
+      }));
     }
   });
+
+  const resting = computed(() => (store.playing.value ? null : store.sources.value.map((source) => [source, source.epoch.value])));
   effect(() => {
-    void store.scalarChoice.value;
-    const shown = [store.primary.value, store.compared.value].filter(Boolean);
-    untracked(() => shown.forEach((run) => once(`scalars ${run}`, () => loadScalars(run))));
+    void ended.value;
+    const moments = /** @type {[import('./source.js').Source, number][] | null} */ (resting.value);
+    if (!moments) return undefined;
+    const timer = setTimeout(() => {
+      for (const [source, epoch] of moments) {
+        const layer = source.layer.peek();
+        if (!layer || layer.details[epoch] || !layer.frames[epoch]) continue;
+        once(`details ${source.key}`, async () => {
+          const step = layer.steps[epoch];
+          const answer = await api.layer(source.run, source.name, { from: step, to: step, part: 'details' });
+          const most = Math.max(2, Math.floor(DETAIL_BUDGET / moments.length / detailBytes(layer)));
+          updateLayer(source.run, source.name, (now) => {
+            const filled = withDetails(now, answer);
+            const there = filled.details.flatMap((detail, at) => (detail ? [at] : [])).sort((a, b) => Math.abs(a - epoch) - Math.abs(b - epoch)).slice(0, most);
+            return keepOnly(filled, () => true, (at) => there.includes(at));
+          });
+        });
+      }
+    }, REST_MS);
+    return () => clearTimeout(timer);
+  });
+
+  effect(() => {
+    void [store.scalarChoice.value, store.wantedScalars.value, store.axis.value];
+    const runs = new Set(store.sources.value.map(({ run }) => run));
+    untracked(() => runs.forEach((run) => once(`scalars ${run}`, () => loadScalars(run))));
   });
 
   const poll = async () => {
@@ -124,16 +188,31 @@ export function startLoader(store, api, wanted) {
   return { refresh };
 }
 
-/** @param {Store} store @param {Record<string, string>} wanted */
-function chooseFirst(store, wanted) {
+/** Give back the memory of layers that are no longer shown; what is small stays. @param {Store} store @param {{run: string, name: string}[]} shown */
+function letGo(store, shown) {
+  let total = 0;
+  const held = Object.entries(store.runs.peek()).flatMap(([run, data]) => Object.values(data.layers).map((layer) => ({ run, layer })));
+  for (const { run, layer } of held) {
+    if (shown.some((one) => one.run === run && one.name === layer.name)) continue;
+    total += layer.loaded * frameBytes(layer);
+    if (total <= FRAME_BUDGET / 4) continue;
+    const { [layer.name]: _, ...layers } = store.runs.peek()[run].layers;
+    store.updateRun(run, { layers });
+  }
+}
+
+/** Show what a link asks for, as far as it is there. @param {Store} store */
+function chooseFirst(store) {
   const names = store.runNames.peek();
   const withData = names.filter((name) => Object.keys(store.index.peek()?.runs[name].layers ?? {}).length);
+  const wanted = { run: store.primary.peek(), layer: store.layerName.peek() };
   const run = names.includes(wanted.run) ? wanted.run : (withData[0] ?? names[0]);
   const layers = Object.keys(store.index.peek()?.runs[run].layers ?? {});
+  const layer = layers.includes(wanted.layer) ? wanted.layer : (layers[layers.length - 1] ?? '');
   batch(() => {
     store.primary.value = run;
-    store.layerName.value = layers.includes(wanted.layer) ? wanted.layer : (layers[layers.length - 1] ?? '');
-    if (names.includes(wanted.compare) && wanted.compare !== run) store.compared.value = wanted.compare;
+    store.layerName.value = layer;
+    store.compared.value = store.compared.peek().filter((one) => names.includes(one.run));
   });
 }
 

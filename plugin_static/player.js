@@ -2,10 +2,13 @@
 /** Moves the cursor in time: playing, gliding to a step, and the keys that do so. */
 import { effect, easeCubicInOut } from './lib.js';
 import { isHidden } from './host.js';
+import { nearestIndex } from './model/steps.js';
 
 /** Steps per second at speed 1; long runs go faster, so that none takes more than 25 seconds. */
 const STEPS_PER_SECOND = 4;
 const LONGEST_S = 25;
+/** The keys 1 to 9 choose among these. */
+export const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8];
 
 /** @typedef {ReturnType<typeof createPlayer>} Player */
 
@@ -13,14 +16,23 @@ const LONGEST_S = 25;
 export function createPlayer(store) {
   let frame = 0;
   const last = () => Math.max(0, store.steps.peek().length - 1);
+  /** Between which indices the player stays: the reader's range, as far as it has steps. */
+  const bounds = () => {
+    const range = store.range.peek();
+    if (!range) return [0, last()];
+    const [from, to] = range.map((step) => nearestIndex(store.steps.peek(), step));
+    return from < to ? [from, to] : [0, last()];
+  };
   const pause = () => { store.playing.value = false; };
+  /** Whether steps follow each other without motion between them. */
+  const isStill = () => store.reducedMotion.peek() || !store.animate.peek();
 
   /** Glide to a step; at once for readers who want no motion. @param {number} target */
   const glide = (target) => {
     cancelAnimationFrame(frame);
     const to = Math.max(0, Math.min(last(), Math.round(target)));
     const from = store.cursor.peek();
-    if (store.reducedMotion.peek() || Math.abs(to - from) < 1e-6) return store.seek(to);
+    if (isStill() || Math.abs(to - from) < 1e-6) return store.seek(to);
     const duration = Math.min(600, 140 + 100 * Math.abs(to - from));
     const start = performance.now();
     const advance = (/** @type {number} */ now) => {
@@ -52,7 +64,8 @@ export function createPlayer(store) {
 
   effect(() => {
     if (!store.playing.value) return undefined;
-    if (store.cursor.peek() >= last() - 1e-6) store.seek(0);
+    const [start, end] = bounds();
+    if (store.cursor.peek() >= end - 1e-6 || store.cursor.peek() < start) store.seek(start);
     let before = performance.now();
     let exact = store.cursor.peek();
     let id = 0;
@@ -61,11 +74,12 @@ export function createPlayer(store) {
       const seconds = isHidden() ? 0 : Math.min(0.1, (now - before) / 1000);
       before = now;
       exact += seconds * store.speed.peek() * Math.max(STEPS_PER_SECOND, last() / LONGEST_S);
-      if (exact >= last()) {
-        store.seek(last());
-        return pause();
+      const [from, to] = bounds();
+      if (exact >= to) {
+        if (!store.loop.peek()) { store.seek(to); return pause(); }
+        exact = from;
       }
-      const shown = store.reducedMotion.peek() ? Math.floor(exact) : exact;
+      const shown = isStill() ? Math.floor(exact) : exact;
       if (shown !== store.cursor.peek()) store.seek(shown);
       id = requestAnimationFrame(advance);
     };
@@ -77,11 +91,11 @@ export function createPlayer(store) {
     };
   });
 
-  return { glide, step, jump, scrub, toggle };
+  return { glide, step, jump, scrub, toggle, bounds };
 }
 
-/** Keys that work wherever typing is not meant. @param {Player} player @param {import('./store.js').Store} store */
-export function bindKeys(player, store) {
+/** Keys that work wherever typing is not meant. @param {Player} player @param {import('./store.js').Store} store @param {() => void} undo */
+export function bindKeys(player, store, undo) {
   /** @type {Record<string, () => void>} */
   const keys = {
     ' ': player.toggle,
@@ -89,15 +103,22 @@ export function bindKeys(player, store) {
     ArrowRight: () => player.step(1),
     PageDown: () => player.step(-10),
     PageUp: () => player.step(10),
-    Home: () => player.jump(0),
-    End: () => player.jump(store.steps.peek().length - 1),
-    Escape: () => { store.selected.value = null; store.concept.value = null; },
-    t: () => { if (store.selected.peek() !== null) store.toggleTracked(/** @type {number} */ (store.selected.peek())); },
+    Home: () => player.jump(player.bounds()[0]),
+    End: () => player.jump(player.bounds()[1]),
+    l: () => { store.loop.value = !store.loop.peek(); },
+    Escape: () => { if (store.selection.peek().size) store.clearSelection(); else { store.focus.value = null; store.concept.value = null; } },
+    t: () => { const focus = store.focus.peek(); if (focus) store.toggleTracked(focus); },
+    p: () => { const focus = store.focus.peek(); if (focus) store.togglePinned(focus); },
+    ...Object.fromEntries(SPEEDS.map((speed, i) => [String(i + 1), () => { store.speed.value = speed; }])),
   };
   document.addEventListener('keydown', (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (target.closest('select, [role="listbox"], input:not([type="range"])')) return;
+    if (event.defaultPrevented || event.altKey) return;
+    if (target.closest('select, textarea, [role="listbox"], input:not([type="range"], [type="checkbox"], [type="radio"])')) return;
+    if ((event.ctrlKey || event.metaKey) && event.key === 'z') { event.preventDefault(); undo(); return; }
+    if (event.ctrlKey || event.metaKey) return;
+    // A slider of another thing than time moves with the arrows itself.
+    if (target.closest('[data-own-keys]')) return;
     if (event.key === ' ' && target.closest('button, summary, a')) return;
     const action = keys[event.key];
     if (!action) return;

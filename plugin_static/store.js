@@ -1,124 +1,146 @@
 // @ts-check
 /**
  * The tab's whole state as signals, and what follows from it. Views read signals inside `effect` and call the
- * actions; nothing else is shared between them.
+ * actions; nothing else is shared between them. What belongs to one shown layer of one run is in its source.
  */
 import { batch, computed, signal } from './lib.js';
-import { describeInvalid, suggestTracked, summariseEpoch } from './model/history.js';
-import { paintLayer } from './model/paint.js';
+import { emptyRunData } from './model/run.js';
 import { clamp, indexOfStep, nearestIndex, stepAt } from './model/steps.js';
+import { createSource, keyOf } from './source.js';
 
 /** @typedef {import('./api.js').RunsAnswer} RunsAnswer */
 /** @typedef {import('./api.js').Metrics} Metrics */
 /** @typedef {import('./model/layer.js').Layer} Layer */
 /** @typedef {import('./model/space.js').Space} Space */
 /** @typedef {import('./model/paint.js').ColorBy} ColorBy */
-/** @typedef {import('./model/images.js').Tile} Tile */
-/** @typedef {import('./api.js').ScalarPoint} ScalarPoint */
-/**
- * @typedef {object} RunData What the tab has fetched of one run.
- * @property {Record<string, Space>} spaces by fingerprint
- * @property {Record<string, Metrics[]>} timeline by layer
- * @property {Record<string, Layer>} layers by name, only those looked at
- * @property {string[]} tags scalar tags
- * @property {Record<string, ScalarPoint[]>} scalars by tag, only those looked at
- * @property {Map<number, Tile>} tiles by image id
- */
+/** @typedef {import('./model/axis.js').AxisMode} AxisMode */
+/** @typedef {import('./source.js').Source} Source */
+/** @typedef {import('./source.js').Shown} Shown */
+/** @typedef {import('./source.js').NeuronRef} NeuronRef */
+/** @typedef {import('./model/run.js').RunData} RunData */
+/** @typedef {'overview' | 'neurons' | 'concepts' | 'compare'} PanelName */
+/** @typedef {'side' | 'overlay'} Layout */
+/** @typedef {{word: string, kind: 'anchor' | 'concept' | 'typed', x: number, y: number}} Anchor map units */
+/** @typedef {'move' | 'lasso' | 'rectangle'} Tool */
+/** @typedef {ReturnType<typeof createState>} State */
 /** @typedef {ReturnType<typeof createStore>} Store */
 
-export const MAX_SUGGESTED = 6;
-/** Of those, how many leave a trail on the map: more would hide it. */
-export const MAX_SUGGESTED_ON_MAP = 3;
-/** @returns {RunData} */
-export const emptyRunData = () => ({ spaces: {}, timeline: {}, layers: {}, tags: [], scalars: {}, tiles: new Map() });
+/** Sources beside the first one that can be shown at once. */
+export const MAX_COMPARED = 3;
+
+/** What the reader set and what was fetched; everything else follows from it. */
+function createState() {
+  return {
+    // Fetched
+    index: signal(/** @type {RunsAnswer | null} */ (null)),
+    problem: signal(''),
+    runs: signal(/** @type {Record<string, RunData>} */ ({})),
+    // The page around
+    theme: signal(/** @type {'light' | 'dark'} */ ('light')),
+    reducedMotion: signal(false),
+    // What is shown
+    primary: signal(''),
+    layerName: signal(''),
+    compared: signal(/** @type {Shown[]} */ ([])),
+    layout: signal(/** @type {Layout} */ ('side')),
+    panel: signal(/** @type {PanelName} */ ('overview')),
+    // Filters, one set for all views
+    hidden: signal(/** @type {ReadonlySet<string>} */ (new Set())),
+    concept: signal(/** @type {string | null} */ (null)),
+    selection: signal(/** @type {ReadonlyMap<string, ReadonlySet<number>>} */ (new Map())),
+    threshold: signal(/** @type {number | null} */ (null)),
+    // The map
+    colorBy: signal(/** @type {ColorBy} */ ('category')),
+    sizeBySimilarity: signal(false),
+    showTrails: signal(true),
+    showLabels: signal(true),
+    showGhost: signal(false),
+    showContours: signal(false),
+    animate: signal(true),
+    tool: signal(/** @type {Tool} */ ('move')),
+    view: signal({ k: 1, x: 0, y: 0 }),
+    /** Anchors as the reader edited them, null: as logged. */
+    editedAnchors: signal(/** @type {string[] | null} */ (null)),
+    /** Places of words that are not in the concept space, by word, as the plugin placed them. */
+    typedPlaces: signal(/** @type {Record<string, [number, number]>} */ ({})),
+    // Time
+    axis: signal(/** @type {AxisMode} */ ('step')),
+    cursor: signal(0),
+    playing: signal(false),
+    speed: signal(1),
+    loop: signal(false),
+    /** Steps between which the player stays, null for all. */
+    range: signal(/** @type {[number, number] | null} */ (null)),
+    following: signal(true),
+    // Neurons
+    hovered: signal(/** @type {NeuronRef | null} */ (null)),
+    focus: signal(/** @type {NeuronRef | null} */ (null)),
+    pinned: signal(/** @type {NeuronRef[]} */ ([])),
+    chosenTracked: signal(/** @type {Record<string, number[]>} */ ({})),
+    // Scalars that some view needs, by tag: the loader fetches them for all shown runs.
+    wantedScalars: signal(/** @type {ReadonlySet<string>} */ (new Set())),
+    /** Groups of scalars shown as charts, null for the usual ones. */
+    scalarChoice: signal(/** @type {string[] | null} */ (null)),
+  };
+}
 
 export function createStore() {
-  const index = signal(/** @type {RunsAnswer | null} */ (null));
-  const problem = signal('');
-  const runs = signal(/** @type {Record<string, RunData>} */ ({}));
-  const theme = signal(/** @type {'light' | 'dark'} */ ('light'));
-  const reducedMotion = signal(false);
-
-  const primary = signal('');
-  const compared = signal('');
-  const sideBySide = signal(true);
-  const layerName = signal('');
-  const colorBy = signal(/** @type {ColorBy} */ ('category'));
-  const hidden = signal(/** @type {ReadonlySet<string>} */ (new Set()));
-  const concept = signal(/** @type {string | null} */ (null));
-  const showTrails = signal(true);
-  const showLabels = signal(true);
-  const scalarChoice = signal(/** @type {string[] | null} */ (null));
-
-  const cursor = signal(0);
-  const playing = signal(false);
-  const speed = signal(1);
-  const following = signal(true);
-
-  const hovered = signal(/** @type {{run: string, neuron: number} | null} */ (null));
-  const selected = signal(/** @type {number | null} */ (null));
-  const chosenTracked = signal(/** @type {Record<string, number[]>} */ ({}));
-  const view = signal({ k: 1, x: 0, y: 0 });
+  const state = createState();
+  const { index, runs, primary, layerName, compared, cursor, playing, following, selection, focus, hovered, chosenTracked } = state;
 
   const runNames = computed(() => Object.keys(index.value?.runs ?? {}));
   const runIndex = computed(() => index.value?.runs[primary.value] ?? null);
   const layerNames = computed(() => Object.keys(runIndex.value?.layers ?? {}));
-  const data = computed(() => runs.value[primary.value] ?? emptyRunData());
-  const comparedData = computed(() => (compared.value ? (runs.value[compared.value] ?? emptyRunData()) : null));
-  const layer = computed(() => data.value.layers[layerName.value] ?? null);
-  const comparedLayer = computed(() => comparedData.value?.layers[layerName.value] ?? null);
-  const steps = computed(() => layer.value?.steps ?? []);
-  const epoch = computed(() => clamp(Math.round(cursor.value), 0, Math.max(0, steps.value.length - 1)));
-  const step = computed(() => steps.value[epoch.value] ?? NaN);
-  /** The cursor on the charts' axis: between two steps while playing. */
-  const stepNow = computed(() => stepAt(steps.value, cursor.value));
-  const metrics = computed(() => data.value.timeline[layerName.value] ?? []);
-  const metricsNow = computed(() => metrics.value.find((entry) => entry.step === step.value));
 
-  /** Finds the space of a step of a layer; an identity of its own, so that views can tell when it changes. */
-  const spaceFinder = (/** @type {RunData | null} */ run, /** @type {Layer | null} */ of) => (/** @type {number} */ at) =>
-    (of && run?.spaces[of.spaces[at]]) || null;
-  const spaceAt = computed(() => spaceFinder(data.value, layer.value));
-  const comparedSpaceAt = computed(() => spaceFinder(comparedData.value, comparedLayer.value));
-  const space = computed(() => spaceAt.value(epoch.value));
-
-  const paintOptions = computed(() => ({ colorBy: colorBy.value, hidden: hidden.value, concept: concept.value }));
-  const paint = computed(() => (layer.value && space.value ? paintLayer(layer.value, spaceAt.value, paintOptions.value) : null));
-  const comparedPaint = computed(() =>
-    comparedLayer.value ? paintLayer(comparedLayer.value, comparedSpaceAt.value, paintOptions.value) : null,
-  );
-
-  const summary = computed(() => (layer.value ? summariseEpoch(layer.value, spaceAt.value, epoch.value) : null));
-  const invalidText = computed(() => describeInvalid(metricsNow.value, summary.value?.invalid ?? 0));
-
-  /** The step of the run compared with that is shown beside ours: its last one not after it. */
-  const comparedEpoch = computed(() => Math.max(0, (comparedLayer.value?.steps ?? []).findLastIndex((at) => at <= step.value)));
-  const comparedSummary = computed(() => (comparedLayer.value ? summariseEpoch(comparedLayer.value, comparedSpaceAt.value, comparedEpoch.value) : null));
-  const comparedMetricsNow = computed(() => {
-    const at = comparedLayer.value?.steps[comparedEpoch.value];
-    return (comparedData.value?.timeline[layerName.value] ?? []).find((entry) => entry.step === at);
+  /** Sources live as long as they are shown, so that what was computed is not computed again. @type {Map<string, Source>} */
+  const made = new Map();
+  const sources = computed(() => {
+    const shown = primary.value && layerName.value ? [{ run: primary.value, layer: layerName.value }, ...compared.value] : [];
+    const before = new Map(made);
+    made.clear();
+    /** @type {Source[]} */
+    const list = [];
+    shown.forEach((one, i) => {
+      const leader = i === 0 ? null : () => list[0].placeNow.value;
+      const key = `${i === 0 ? 'first' : `after ${keyOf(shown[0])}`}\n${keyOf(one)}`;
+      const source = before.get(key) ?? createSource(state, one, leader);
+      made.set(key, source);
+      list.push(source);
+    });
+    return list;
   });
+  const nobody = createSource(state, { run: '', layer: '' }, null);
+  const first = computed(() => sources.value[0] ?? nobody);
+  const others = computed(() => sources.value.slice(1));
 
-  const trackedKey = computed(() => `${primary.value}\n${layerName.value}`);
-  const loggedTracked = computed(() => metrics.value[metrics.value.length - 1]?.tracked ?? []);
-  const suggested = computed(() => (layer.value && space.value ? suggestTracked(layer.value, spaceAt.value, MAX_SUGGESTED) : []));
-  /** Whose choice the tracked neurons are. */
-  const trackedBy = computed(() => {
-    if (chosenTracked.value[trackedKey.value]) return 'reader';
-    return loggedTracked.value.length ? 'log' : 'suggestion';
-  });
-  const tracked = computed(() => {
-    const chosen = chosenTracked.value[trackedKey.value] ?? (loggedTracked.value.length ? loggedTracked.value : suggested.value);
-    return chosen.filter((neuron) => neuron < (layer.value?.neurons ?? 0));
-  });
+  // What views ask most often of the first source.
+  const data = computed(() => first.value.data.value);
+  const layer = computed(() => first.value.layer.value);
+  const steps = computed(() => first.value.steps.value);
+  const epoch = computed(() => first.value.epoch.value);
+  const step = computed(() => first.value.step.value);
+  const space = computed(() => first.value.space.value);
+  const spaceAt = computed(() => first.value.spaceAt.value);
 
-  const suggestedOnMap = computed(() => (trackedBy.value === 'suggestion' && selected.value === null && concept.value === null ? tracked.value.slice(0, MAX_SUGGESTED_ON_MAP) : []));
+  /** Anchors as they are drawn: the edited list, else the logged one; a typed word has a place once the plugin has placed it. */
+  const anchors = computed(() => {
+    const now = space.value;
+    if (!now) return [];
+    const words = state.editedAnchors.value ?? now.anchors;
+    return words.flatMap(placeOfAnchor);
+    /** @param {string} word @returns {Anchor[]} */
+    function placeOfAnchor(word) {
+      const anchor = now.anchors.indexOf(word);
+      if (anchor >= 0) return [{ word, kind: 'anchor', x: now.anchorPosition[2 * anchor], y: now.anchorPosition[2 * anchor + 1] }];
+      const concept = now.words.indexOf(word);
+      if (concept >= 0) return [{ word, kind: 'concept', x: now.position[2 * concept], y: now.position[2 * concept + 1] }];
+      const place = state.typedPlaces.value[word];
+      return place ? [{ word, kind: 'typed', x: place[0], y: place[1] }] : [];
+    }
+  });
 
   /** @param {string} run @param {Partial<RunData>} change */
-  const updateRun = (run, change) => {
-    const current = runs.peek()[run] ?? emptyRunData();
-    runs.value = { ...runs.peek(), [run]: { ...current, ...change } };
-  };
+  const updateRun = (run, change) => { runs.value = { ...runs.peek(), [run]: { ...(runs.peek()[run] ?? emptyRunData()), ...change } }; };
 
   let rememberedStep = NaN;
   /** Keep the step while the list of steps under the cursor changes. @param {() => void} change */
@@ -146,47 +168,82 @@ export function createStore() {
     });
   };
 
-  /** @param {number} neuron */
-  const toggleTracked = (neuron) => {
-    // The first neuron chosen takes the place of those suggested.
-    const now = trackedBy.peek() === 'suggestion' ? [] : tracked.peek();
-    const next = now.includes(neuron) ? now.filter((other) => other !== neuron) : [...now, neuron];
-    chosenTracked.value = { ...chosenTracked.peek(), [trackedKey.peek()]: next };
-  };
+  /** @param {string} key of a source @returns {Source | undefined} */
+  const sourceOf = (key) => sources.value.find((source) => source.key === key);
 
-  /** @param {number[]} neurons */
-  const setTracked = (neurons) => { chosenTracked.value = { ...chosenTracked.peek(), [trackedKey.peek()]: neurons }; };
+  /** @param {NeuronRef} ref */
+  const toggleTracked = (ref) => {
+    const key = keyOf(ref);
+    const source = sources.peek().find((one) => one.key === key);
+    // The first neuron chosen takes the place of those suggested.
+    const now = !source || source.trackedBy.peek() === 'suggestion' ? (chosenTracked.peek()[key] ?? []) : source.tracked.peek();
+    setTracked(key, now.includes(ref.neuron) ? now.filter((other) => other !== ref.neuron) : [...now, ref.neuron]);
+  };
+  /** @param {string} key of a source @param {number[]} neurons */
+  const setTracked = (key, neurons) => { chosenTracked.value = { ...chosenTracked.peek(), [key]: neurons }; };
+
+  /** Select neurons of one source, or nothing. @param {string} key @param {Iterable<number>} neurons @param {'replace' | 'add' | 'remove'} [how] */
+  const select = (key, neurons, how = 'replace') => {
+    const next = new Map(how === 'replace' ? [] : selection.peek());
+    const chosen = new Set(how === 'replace' ? [] : (next.get(key) ?? []));
+    for (const neuron of neurons) if (how === 'remove') chosen.delete(neuron); else chosen.add(neuron);
+    if (chosen.size) next.set(key, chosen); else next.delete(key);
+    selection.value = next;
+  };
+  const clearSelection = () => { selection.value = new Map(); };
+
+  /** Pin a neuron's card, or take it away. @param {NeuronRef} ref */
+  const togglePinned = (ref) => {
+    const same = (/** @type {NeuronRef} */ other) => keyOf(other) === keyOf(ref) && other.neuron === ref.neuron;
+    const now = state.pinned.peek();
+    state.pinned.value = now.some(same) ? now.filter((other) => !same(other)) : [...now, ref];
+  };
 
   /** @param {string} run */
   const chooseRun = (run) => keepingStep(() => {
-    if (compared.peek() === run) compared.value = primary.peek();
-    primary.value = run;
     const layers = Object.keys(index.peek()?.runs[run]?.layers ?? {});
+    const before = { run: primary.peek(), layer: layerName.peek() };
     if (!layers.includes(layerName.peek())) layerName.value = layers[layers.length - 1] ?? '';
-    selected.value = null;
-    hovered.value = null;
+    primary.value = run;
+    // Two runs change places, so that choosing the one compared with does not lose the other.
+    compared.value = compared.peek().map((one) => (one.run === run && one.layer === layerName.peek() ? before : one));
+    forget();
   });
 
   /** @param {string} name */
   const chooseLayer = (name) => keepingStep(() => {
+    const before = layerName.peek();
     layerName.value = name;
-    selected.value = null;
-    hovered.value = null;
+    // Runs that were shown at our layer follow us to the new one, where they have it.
+    const listed = index.peek()?.runs ?? {};
+    compared.value = compared.peek().map((one) => (one.layer === before && name in (listed[one.run]?.layers ?? {}) ? { ...one, layer: name } : one))
+      .filter((one) => keyOf(one) !== keyOf({ run: primary.peek(), layer: name }));
+    forget();
   });
+  const forget = () => { focus.value = null; hovered.value = null; selection.value = new Map(); };
+
+  /** Show one more beside the first, or take it away. @param {Shown} shown */
+  const toggleCompared = (shown) => {
+    const now = compared.peek();
+    if (now.some((one) => keyOf(one) === keyOf(shown))) compared.value = now.filter((one) => keyOf(one) !== keyOf(shown));
+    else if (keyOf(shown) !== first.peek().key && now.length < MAX_COMPARED) compared.value = [...now, shown];
+  };
 
   /** @param {string} name category name or NONE_KEY */
   const toggleCategory = (name) => {
-    const next = new Set(hidden.peek());
+    const next = new Set(state.hidden.peek());
     if (!next.delete(name)) next.add(name);
-    hidden.value = next;
+    state.hidden.value = next;
+  };
+
+  /** Ask for scalars of all shown runs. @param {string[]} tags */
+  const wantScalars = (tags) => {
+    const known = state.wantedScalars.peek();
+    if (tags.some((tag) => !known.has(tag))) state.wantedScalars.value = new Set([...known, ...tags]);
   };
 
   return {
-    index, problem, runs, theme, reducedMotion,
-    primary, compared, sideBySide, layerName, colorBy, hidden, concept, showTrails, showLabels, scalarChoice,
-    cursor, playing, speed, following, hovered, selected, chosenTracked, view,
-    runNames, runIndex, layerNames, data, comparedData, layer, comparedLayer, steps, epoch, step, stepNow, metrics, metricsNow,
-    spaceAt, comparedSpaceAt, space, paint, comparedPaint, summary, invalidText, comparedSummary, comparedMetricsNow, tracked, trackedBy, suggestedOnMap,
-    updateRun, keepingStep, seek, toggleTracked, setTracked, chooseRun, chooseLayer, toggleCategory,
+    ...state, runNames, runIndex, layerNames, sources, first, others, data, layer, steps, epoch, step, space, spaceAt, anchors,
+    updateRun, keepingStep, seek, sourceOf, toggleTracked, setTracked, select, clearSelection, togglePinned, chooseRun, chooseLayer, toggleCompared, toggleCategory, wantScalars,
   };
 }

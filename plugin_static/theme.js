@@ -4,9 +4,11 @@ import { effect, signal } from './lib.js';
 import { SLOTS } from './model/space.js';
 
 /** @typedef {[number, number, number]} Rgb 0..1 each */
-/** @typedef {{slots: Rgb[], none: Rgb, ramp: Rgb[], well: Rgb, ink: Rgb}} Palette */
+/** @typedef {{slots: Rgb[], none: Rgb, ramp: Rgb[], sources: Rgb[], well: Rgb, ink: Rgb, dark: boolean}} Palette */
 
 export const RAMP_STOPS = 5;
+/** Runs or layers shown at once, each with a colour and a dash of its own (`--source-0` is the first). */
+export const SOURCES = 4;
 
 /** @param {import('./store.js').Store} store */
 export function createPalette(store) {
@@ -30,6 +32,8 @@ function readPalette() {
     slots: Array.from({ length: SLOTS }, (_, slot) => read(`--slot-${slot}`)),
     none: read('--none'),
     ramp: Array.from({ length: RAMP_STOPS }, (_, stop) => read(`--ramp-${stop}`)),
+    sources: Array.from({ length: SOURCES }, (_, i) => read(`--source-${i}`)),
+    dark: document.documentElement.dataset.theme === 'dark',
     well: read('--well'),
     ink: read('--ink'),
   };
@@ -47,6 +51,16 @@ export function rampColor(ramp, share) {
   const low = Math.min(Math.floor(at), ramp.length - 2);
   const mix = at - low;
   return /** @type {Rgb} */ (ramp[low].map((value, i) => value + (ramp[low + 1][i] - value) * mix));
+}
+
+/** A colour around the wheel, as light as the theme needs. @param {number} share 0..1 @param {Palette} palette @returns {Rgb} */
+export function hueColor(share, { dark }) {
+  const [hue, saturation, lightness] = [share * 360, 0.62, dark ? 0.64 : 0.45];
+  const chroma = saturation * Math.min(lightness, 1 - lightness);
+  return /** @type {Rgb} */ ([0, 8, 4].map((n) => {
+    const k = (n + hue / 30) % 12;
+    return lightness - chroma * Math.max(-1, Math.min(k - 3, 9 - k, 1));
+  }));
 }
 
 /** @param {Rgb} color @param {number} [opacity] 0..1 */

@@ -2,6 +2,7 @@
 /** The three kinds of chart; each is a function from the store, the axis and a size to a template. */
 import { area, html, nothing, scaleLinear, stack, svg } from '../lib.js';
 import { formatCount, formatNumber, formatShare } from '../model/format.js';
+import { placeOfStep } from '../model/axis.js';
 import { alignPoints, defaultGroups, groupTags, outlierLimit, thin, valueAt } from '../model/scalars.js';
 import { MARGIN, endLabels, grid, linePath } from './frame.js';
 
@@ -13,6 +14,7 @@ const MAX_OUTLIERS = 3;
 const OUTLIER_ROOM = 24;
 
 /** @typedef {import('../store.js').Store} Store */
+/** @typedef {import('../source.js').Source} Source */
 /** @typedef {import('./frame.js').Point} Point */
 /** @typedef {{points: Point[], name: string, className: string, swatch: string}} Series */
 
@@ -67,29 +69,30 @@ const chosenGroups = (store) => {
 export function scalarChart(store, x, width, height, place) {
   const { groups, chosen } = chosenGroups(store);
   const group = chosen[place];
-  const times = store.runIndex.value?.layers[store.layerName.value]?.wall_times ?? [];
   /** @type {Series[]} */
   const series = [];
   let byTime = false;
   for (const { tag, split } of group?.members ?? []) {
     const secondary = group.members.length > 1 && split === 'train';
     const name = split || (group.members.length > 1 ? tag : 'value');
-    const aligned = alignPoints(store.data.value.scalars[tag] ?? [], store.steps.value, times);
-    byTime ||= aligned.byTime;
-    const other = store.comparedData.value;
-    const otherLayer = store.comparedLayer.value;
-    if (other && otherLayer && !secondary) {
-      const otherTimes = store.index.value?.runs[store.compared.value]?.layers[store.layerName.value]?.wall_times ?? [];
-      series.push({ points: alignPoints(other.scalars[tag] ?? [], otherLayer.steps, otherTimes).points, name: '', className: 'other', swatch: 'mark-other' });
-    }
-    series.push({ points: aligned.points, name, className: secondary ? 'soft' : '', swatch: secondary ? 'mark-soft' : 'mark-main' });
+    store.sources.value.forEach((source, i) => {
+      // One line for each run: two layers of one run have the same scalars.
+      if (store.sources.value.findIndex(({ run }) => run === source.run) !== i || (i > 0 && secondary)) return;
+      const aligned = alignPoints(source.data.value.scalars[tag] ?? [], source.steps.value, source.wallTimes.value);
+      const points = onAxis(source, aligned.points);
+      if (i > 0) series.unshift({ points, name: '', className: 'other', swatch: 'mark-other' });
+      else {
+        byTime ||= aligned.byTime;
+        series.push({ points, name, className: secondary ? 'soft' : '', swatch: secondary ? 'mark-soft' : 'mark-main' });
+      }
+    });
   }
   const pick = (/** @type {Event} */ event) => {
     const keys = chosen.map(({ key }) => key);
     keys[place] = /** @type {HTMLSelectElement} */ (event.target).value;
     store.scalarChoice.value = [...new Set(keys)];
   };
-  const { body, read } = lines(series, x, width, height, store.step.value, group ? 'Nothing logged yet' : 'Scalars such as loss/train appear here');
+  const { body, read } = lines(series, x, width, height, store.first.value.placeNow.value, group ? 'Nothing logged yet' : 'Scalars such as loss/train appear here');
   const title = group
     ? html`<label class="chart-choice"><span class="visually-hidden">Scalar of chart ${place + 1}</span><select @change=${pick}>
         ${groups.map(({ key, label }) => html`<option value=${key} ?selected=${key === group.key}>${label}</option>`)}</select></label>
@@ -100,23 +103,22 @@ export function scalarChart(store, x, width, height, place) {
 /** How many scalar charts the reader's choice asks for. @param {Store} store */
 scalarChart.count = (store) => chosenGroups(store).chosen.length;
 
-/** @param {import('../api.js').Metrics[]} metrics @param {'d_anchor' | 'd_anchor_gated'} field */
-const metricPoints = (metrics, field) => metrics.flatMap((entry) => (entry[field] === null || entry[field] === undefined ? [] : [{ x: entry.step, y: /** @type {number} */ (entry[field]) }]));
+/** Points whose x is a step, at their places on the axis. @param {Source} source @param {Point[]} points */
+const onAxis = (source, points) => points.map(({ x, y }) => ({ x: placeOfStep(source.places.value, source.steps.value, x), y }));
 
-/** Of the run compared with. @param {Store} store */
-const metricsOf = (store) => store.comparedData.value?.timeline[store.layerName.value] ?? [];
+/** @param {Source} source @param {'d_anchor' | 'd_anchor_gated'} field */
+const metricPoints = (source, field) => onAxis(source, source.metrics.value.flatMap((entry) => (entry[field] === null || entry[field] === undefined ? [] : [{ x: entry.step, y: /** @type {number} */ (entry[field]) }])));
 
 /** @param {Store} store @param {any} x @param {number} width @param {number} height */
 export function anchorChart(store, x, width, height) {
-  const metrics = store.metrics.value;
-  const other = metricsOf(store);
+  const first = store.first.value;
   /** @type {Series[]} */
   const series = [
-    { points: metricPoints(other, 'd_anchor'), name: '', className: 'other', swatch: 'mark-other' },
-    { points: metricPoints(metrics, 'd_anchor_gated'), name: 'gated', className: 'soft', swatch: 'mark-soft' },
-    { points: metricPoints(metrics, 'd_anchor'), name: 'all', className: '', swatch: 'mark-main' },
+    ...store.others.value.map((other) => ({ points: metricPoints(other, 'd_anchor'), name: '', className: 'other', swatch: 'mark-other' })),
+    { points: metricPoints(first, 'd_anchor_gated'), name: 'gated', className: 'soft', swatch: 'mark-soft' },
+    { points: metricPoints(first, 'd_anchor'), name: 'all', className: '', swatch: 'mark-main' },
   ];
-  const { body, read } = lines(series, x, width, height, store.step.value);
+  const { body, read } = lines(series, x, width, height, first.placeNow.value);
   const title = html`<span title="Mean distance of every concept to its nearest neuron (Eq. 2.2): low is diverse. “gated” counts interpretable neurons only, because noise lowers the other.">Anchor distance</span>
     <span class="chart-note">lower is more diverse</span>`;
   return chart({ title, label: `Anchor distance over steps. ${read}`, width, height, body });
@@ -124,12 +126,14 @@ export function anchorChart(store, x, width, height) {
 
 /** @param {Store} store @param {any} x @param {number} width @param {number} height */
 export function interpretableChart(store, x, width, height) {
-  const metrics = store.metrics.value;
+  const source = store.first.value;
+  const metrics = source.metrics.value;
   const space = store.space.value;
-  const now = store.metricsNow.value;
+  const now = source.metricsNow.value;
+  const place = (/** @type {number} */ step) => x(placeOfStep(source.places.value, source.steps.value, step));
   const hidden = store.hidden.value;
   const categories = (space?.categories ?? []).filter(({ name }) => metrics.some((entry) => entry.category_counts?.[name]));
-  const total = Math.max(0, ...[...metrics, ...metricsOf(store)].map(({ interpretable }) => interpretable));
+  const total = Math.max(0, ...store.sources.value.flatMap((one) => one.metrics.value).map(({ interpretable }) => interpretable));
   const neurons = store.layer.value?.neurons ?? 0;
   const first = metrics[0];
   const baseline = first && first.step <= 0 && metrics.length > 1 ? first.interpretable : null;
@@ -138,7 +142,7 @@ export function interpretableChart(store, x, width, height) {
   const y = scaleLinear([0, ceiling], [height - MARGIN.bottom, MARGIN.top + 2]);
   const rows = y.ticks(4).filter((/** @type {number} */ value) => Number.isInteger(value) && (ceiling !== neurons || Math.abs(y(value) - y(neurons)) >= TICK_GAP));
   const bands = stack().keys(categories.map(({ name }) => name)).value((/** @type {any} */ entry, key) => entry.category_counts?.[key] ?? 0)(/** @type {any} */ (metrics));
-  const shape = area((/** @type {any} */ d) => x(d.data.step), (d) => y(d[0]), (d) => y(d[1]));
+  const shape = area((/** @type {any} */ d) => place(d.data.step), (d) => y(d[0]), (d) => y(d[1]));
   const last = metrics.length - 1;
   // A category that was and is no more needs no label; the legend still counts it.
   /** @type {import('./frame.js').EndLabel[]} */
@@ -150,16 +154,16 @@ export function interpretableChart(store, x, width, height) {
   });
   // Named at the line's end like every other line: whatever lies under the baseline, its name collides with nothing.
   if (baseline !== null) labels.push({ y: y(baseline) - 1, text: 'untrained', value: formatCount(baseline), className: 'soft', swatch: 'mark-dotted' });
-  const other = metricsOf(store).map(({ step, interpretable }) => ({ x: step, y: interpretable }));
-  if (other.length > 1) labels.push({ y: y(other[other.length - 1].y), text: '', value: formatCount(valueAt(other, store.step.value) ?? NaN), className: 'other', swatch: 'mark-other' });
+  const others = store.others.value.map((one) => onAxis(one, one.metrics.value.map(({ step, interpretable }) => ({ x: step, y: interpretable })))).filter((points) => points.length > 1);
+  for (const other of others) labels.push({ y: y(other[other.length - 1].y), text: '', value: formatCount(valueAt(other, source.placeNow.value) ?? NaN), className: 'other', swatch: 'mark-other' });
   const threshold = now?.threshold === null || now?.threshold === undefined ? '' : `threshold ${formatNumber(now.threshold)}${now.threshold_level && width > 400 ? ` (${formatShare(now.threshold_level)} by chance)` : ''}`;
   const title = html`Interpretable neurons <span class="chart-note"><b>${now ? formatCount(now.interpretable) : '–'}</b> of ${formatCount(neurons)}</span>
     <span class="chart-note chart-right" title="Best similarity above which a neuron counts as interpretable">${threshold}</span>`;
   const body = metrics.length && total > 0 ? svg`${grid({ y, ticks: ceiling === neurons ? [...rows, neurons] : rows, width })}
     ${metrics.length > 1
       ? bands.map((band, i) => svg`<path class="band slot-${categories[i].slot}${hidden.has(categories[i].name) ? ' off' : ''}" d=${shape(/** @type {any} */ (band)) ?? ''}/>`)
-      : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${x(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
-    ${other.length > 1 ? svg`<path class="line other" d=${linePath(x, y, other)}/>` : nothing}
+      : bands.map((band, i) => svg`<rect class="band slot-${categories[i].slot}" x=${place(metrics[0].step)} width="10" y=${y(band[0][1])} height=${y(band[0][0]) - y(band[0][1])}/>`)}
+    ${others.map((other) => svg`<path class="line other" d=${linePath(x, y, other)}/>`)}
     ${baseline === null ? nothing : svg`<line class="baseline" x1=${MARGIN.left} x2=${width - MARGIN.right} y1=${y(baseline)} y2=${y(baseline)}><title>${formatCount(baseline)} interpretable before training</title></line>`}
     ${endLabels(labels, width, height)}`
     : svg`<text class="chart-empty" x=${MARGIN.left + 8} y=${height / 2 + 8}>${metrics.length ? 'No neuron is interpretable yet' : 'Nothing logged yet'}</text>`;

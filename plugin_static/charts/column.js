@@ -1,8 +1,9 @@
 // @ts-check
-/** The column of charts on one axis of steps, with one cursor through all of them. */
+/** The column of charts on one axis, with one cursor through all of them. */
 import { computed, effect, html, render, scaleLinear, signal, svg, untracked } from '../lib.js';
 import { formatCount } from '../model/format.js';
-import { indexOfStep, labelledIndices, nearestIndex } from '../model/steps.js';
+import { indexOfPlace } from '../model/axis.js';
+import { labelledIndices } from '../model/steps.js';
 import { MARGIN } from './frame.js';
 import { anchorChart, interpretableChart, scalarChart } from './charts.js';
 
@@ -20,8 +21,8 @@ export function mountCharts(host, store, player) {
     if (host.clientWidth && column.clientHeight) size.value = { width: host.clientWidth, height: column.clientHeight };
   }).observe(/** @type {HTMLElement} */ (host.parentElement));
   const domain = computed(() => {
-    const all = [...store.steps.value, ...(store.comparedLayer.value?.steps ?? [])];
-    return all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+    const ends = store.sources.value.flatMap(({ places }) => (places.value.length ? [places.value[0], places.value[places.value.length - 1]] : []));
+    return ends.length ? [Math.min(...ends), Math.max(...ends)] : [0, 1];
   });
   const x = computed(() => {
     const [low, high] = domain.value;
@@ -54,15 +55,16 @@ export function mountCharts(host, store, player) {
       anchorChart(store, axis, width, small),
       interpretableChart(store, axis, width, large),
     ];
-    const marks = labelledIndices(store.steps.value, 6).map((i) => store.steps.value[i]);
-    render(html`${charts}<svg class="axis" width=${width} height=${AXIS} aria-hidden="true">${marks.map((step, i) => svg`
-      <text class="tick" x=${axis(step)} y="12" text-anchor="middle">${i === 0 ? svg`<tspan class="axis-name">step </tspan>` : ''}${formatCount(step)}</text>`)}</svg>`, stack);
+    const { steps, places } = store.first.value;
+    const marks = labelledIndices(steps.value, 6);
+    render(html`${charts}<svg class="axis" width=${width} height=${AXIS} aria-hidden="true">${marks.map((index, i) => svg`
+      <text class="tick" x=${axis(places.value[index])} y="12" text-anchor="middle">${i === 0 ? svg`<tspan class="axis-name">step </tspan>` : ''}${formatCount(steps.value[index])}</text>`)}</svg>`, stack);
   });
   effect(() => {
     const { scalars, small, large } = plan.value;
     const heights = [...Array.from({ length: scalars + 1 }, () => small), large];
-    const at = Math.round(x.value(store.stepNow.value || 0)) + 0.5;
-    const ghost = ghostStep.value === null ? null : x.value(ghostStep.value);
+    const at = Math.round(x.value(store.first.value.placeNow.value || 0)) + 0.5;
+    const ghost = ghostPlace.value === null ? null : x.value(ghostPlace.value);
     let top = 0;
     const spans = heights.map((height) => { const span = [top + MARGIN.top, top + height - MARGIN.bottom]; top += height + GAP; return span; });
     render(store.steps.value.length ? svg`
@@ -70,7 +72,7 @@ export function mountCharts(host, store, player) {
       ${spans.map(([a, b], i) => svg`${i === spans.length - 1 ? svg`<line class="now-under" x1=${at} x2=${at} y1=${a} y2=${b}/>` : ''}<line class="now" x1=${at} x2=${at} y1=${a} y2=${b}/>`)}` : svg``, /** @type {any} */ (cursor));
   });
 
-  const stepUnder = (/** @type {PointerEvent} */ event) => untracked(() => x.value.invert(event.clientX - host.getBoundingClientRect().left));
+  const indexUnder = (/** @type {PointerEvent} */ event) => untracked(() => indexOfPlace(store.first.value.places.value, x.value.invert(event.clientX - host.getBoundingClientRect().left)));
   let dragging = false;
   let moved = false;
   host.addEventListener('pointerdown', (event) => {
@@ -78,23 +80,23 @@ export function mountCharts(host, store, player) {
     dragging = true;
     moved = false;
     host.setPointerCapture(event.pointerId);
-    player.jump(nearestIndex(store.steps.peek(), stepUnder(event)));
+    player.jump(Math.round(indexUnder(event)));
   });
   host.addEventListener('pointermove', (event) => {
-    const step = stepUnder(event);
-    const steps = store.steps.peek();
+    const index = indexUnder(event);
+    const places = store.first.peek().places.peek();
     if (dragging) {
       moved = true;
-      player.scrub(indexOfStep(steps, step));
+      player.scrub(index);
     }
-    ghostStep.value = steps.length ? steps[nearestIndex(steps, step)] : null;
+    ghostPlace.value = places.length ? places[Math.round(index)] : null;
   });
   host.addEventListener('pointerup', () => {
     if (dragging && moved) player.jump(Math.round(store.cursor.peek()));
     dragging = false;
   });
-  host.addEventListener('pointerleave', () => { ghostStep.value = null; });
+  host.addEventListener('pointerleave', () => { ghostPlace.value = null; });
   return { x: () => x.value };
 }
 
-const ghostStep = signal(/** @type {number | null} */ (null));
+const ghostPlace = signal(/** @type {number | null} */ (null));

@@ -5,6 +5,7 @@ import { conceptOf, isInterpretable, isValid, similarityOf, topConcepts, topImag
 import { categoryOf, wordOf } from '../model/space.js';
 import { formatNumber } from '../model/format.js';
 import { tileStyle } from '../model/images.js';
+import { keyOf } from '../source.js';
 
 const WIDTH = 236;
 
@@ -32,41 +33,38 @@ export function conceptBars(space, top, threshold) {
 }
 
 /**
- * @param {HTMLElement} card @param {import('../store.js').Store} store
- * @param {() => {host: HTMLElement, pixelOf: (neuron: number) => [number, number]}[]} maps primary first
+ * @param {HTMLElement} card @param {import('../store.js').Store} store @param {import('./maps.js').Maps} maps
  * @param {import('../api.js').Api} api
  */
 export function mountHoverCard(card, store, maps, api) {
   effect(() => {
     const hovered = store.hovered.value;
-    const own = hovered?.run === store.primary.value;
-    const layer = own ? store.layer.value : store.comparedLayer.value;
-    const data = own ? store.data.value : store.comparedData.value;
-    const map = maps()[own ? 0 : 1];
-    card.hidden = !hovered || !layer || !data || !map;
-    if (!hovered || !layer || !data || !map) return;
+    const source = hovered ? store.sourceOf(keyOf(hovered)) : undefined;
+    const layer = source?.layer.value;
+    const at = source?.epoch.value ?? 0;
+    const space = source?.space.value;
+    void source?.cursor.value;
+    const found = hovered ? maps.find(hovered) : null;
+    card.hidden = !hovered || !source || !layer || !space || !found || hovered.neuron >= layer.neurons;
+    if (!hovered || !source || !layer || !space || !found || hovered.neuron >= layer.neurons) return;
     const { neuron } = hovered;
-    const at = own ? store.epoch.value : Math.max(0, layer.steps.findLastIndex((step) => step <= store.step.value));
-    const space = (own ? store.spaceAt.value : store.comparedSpaceAt.value)(at);
-    void store.cursor.value;
-    if (!space || neuron >= layer.neurons) return;
     const named = isInterpretable(layer, at, neuron);
     const category = named ? categoryOf(space, conceptOf(layer, at, neuron)) : null;
-    const threshold = data.timeline[layer.name]?.find((entry) => entry.step === layer.steps[at])?.threshold;
+    const threshold = layer.cut ?? source.metricsNow.value?.threshold;
     render(html`
       <div class="card-head"><b>neuron ${neuron}</b><span class="mute">${layer.name} · step ${layer.steps[at]}</span></div>
       ${isValid(layer, at, neuron)
         ? html`<div class="card-concept"><i class="dot slot-${category?.slot ?? 'none'}"></i><b>${named ? wordOf(space, conceptOf(layer, at, neuron)) : 'no clear concept'}</b>
             <span class="mute">${category?.label ?? `nearest: ${wordOf(space, conceptOf(layer, at, neuron))}`}</span><span class="card-value">${formatNumber(similarityOf(layer, at, neuron))}</span></div>
-          ${thumbnails(data, topImages(layer, at, neuron).slice(0, 8), 51, (step) => api.imagePage(hovered.run, step))}
+          ${thumbnails(source.data.value, topImages(layer, at, neuron).slice(0, 8), 51, (step) => api.imagePage(hovered.run, step))}
           ${conceptBars(space, topConcepts(layer, at, neuron).slice(0, 4), threshold)}
-          <div class="card-foot">${threshold ? html`<p><i class="threshold-mark"></i>threshold ${formatNumber(threshold)}</p>` : nothing}${own ? 'Click: history · Shift-click: track' : 'In the run compared with'}</div>`
+          <div class="card-foot">${threshold ? html`<p><i class="threshold-mark"></i>threshold ${formatNumber(threshold)}</p>` : nothing}Click: history · Shift-click: track</div>`
         : html`<div class="card-foot">Dead or constant over the probe images at this step.</div>`}`, card);
-    const [x, y] = map.pixelOf(neuron);
+    const [x, y] = found.pixel;
     const well = /** @type {HTMLElement} */ (card.parentElement);
-    const left = map.host.offsetLeft + x;
+    const left = found.map.frame.offsetLeft + x;
     const side = left + 18 + WIDTH > well.clientWidth - 8 ? left - 18 - WIDTH : left + 18;
-    const top = Math.max(8, Math.min(well.clientHeight - card.offsetHeight - 8, y - 60));
+    const top = Math.max(8, Math.min(well.clientHeight - card.offsetHeight - 8, found.map.frame.offsetTop + y - 60));
     card.style.transform = `translate(${Math.round(Math.max(8, side))}px, ${Math.round(top)}px)`;
   });
 }

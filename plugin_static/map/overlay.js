@@ -16,7 +16,8 @@ import { labelOf } from '../model/layer.js';
  * @property {boolean} showLabels
  * @property {string | null} concept the word that is brought out
  * @property {string} run
- * @property {import('../api.js').Metrics['anchors']} nearest of each anchor at this step
+ * @property {{word: string, x: number, y: number}[]} anchors as the reader has them, map units
+ * @property {import('../api.js').Metrics['anchors']} nearest of each logged anchor at this step
  * @property {import('../model/geometry.js').Rect[]} keepFree places where other things are written
  */
 
@@ -51,7 +52,7 @@ export function renderOverlay(element, state) {
     x: transform.x + transform.scale * position[2 * i],
     y: transform.y - transform.scale * position[2 * i + 1],
   });
-  const anchors = space.anchors.map((name, i) => ({ name, ...toPixel(space.anchorPosition, i) }));
+  const anchors = state.anchors.map(({ word, x, y }) => ({ name: word, x: transform.x + transform.scale * x, y: transform.y - transform.scale * y }));
   const stars = anchors.map(({ x, y }) => ({ left: x - 9, right: x + 9, top: y - 9, bottom: y + 9 }));
   const names = showLabels
     ? placeLabels(anchors.map(({ name, x, y }) => ({ x, y, width: widthOf(name, ANCHOR_FONT) })), size, { taken: [...state.keepFree, ...stars] })
@@ -62,11 +63,11 @@ export function renderOverlay(element, state) {
     if (place) taken.push({ left: place.x - 2, right: place.x + widthOf(name, ANCHOR_FONT) + 2, top: place.y - 12, bottom: place.y + 4 });
   });
   const words = showLabels ? chooseWords(state, toPixel, taken) : [];
-  element.setAttribute('aria-label', `Concept map of ${state.run}: anchors ${space.anchors.join(', ') || 'none'}`);
+  element.setAttribute('aria-label', `Concept map of ${state.run}: anchors ${anchors.map(({ name }) => name).join(', ') || 'none'}`);
   render(svg`
     <g class="terrain" aria-hidden="true">${space.categories.map(({ slot }, i) => svg`<path class="line-slot-${slot}" d=${terrainPath(space, i, toPixel, size)}/>`)}</g>
     <g class="words">${words.map(({ word, x, y, bright }) => svg`<text class=${bright ? 'bright' : ''} x=${x} y=${y}>${word}</text>`)}</g>
-    <g class="stars">${anchors.map(({ name, x, y }, i) => svg`<path d=${STAR} transform="translate(${x.toFixed(1)},${y.toFixed(1)})"><title>${titleOf(name, i, state.nearest)}</title></path>`)}</g>
+    <g class="stars">${anchors.map(({ name, x, y }) => svg`<path d=${STAR} transform="translate(${x.toFixed(1)},${y.toFixed(1)})"><title>${titleOf(name, space.anchors.indexOf(name), state.nearest)}</title></path>`)}</g>
     <g class="names">${anchors.map(({ name }, i) => {
       const place = names[i];
       return place ? svg`<text x=${place.x.toFixed(1)} y=${place.y.toFixed(1)}>${name}</text>` : nothing;
@@ -75,7 +76,7 @@ export function renderOverlay(element, state) {
 
 /** @param {string} name @param {number} i @param {OverlayState['nearest']} nearest */
 function titleOf(name, i, nearest) {
-  const neuron = nearest?.nearest_neuron[i] ?? -1;
+  const neuron = i < 0 ? -1 : (nearest?.nearest_neuron[i] ?? -1);
   return neuron < 0 ? `anchor “${name}”` : `anchor “${name}”: nearest is neuron ${neuron}, at distance ${formatNumber(nearest?.nearest_distance[i])}`;
 }
 
@@ -84,14 +85,14 @@ function titleOf(name, i, nearest) {
  * @param {OverlayState} state @param {(position: Float32Array, i: number) => {x: number, y: number}} toPixel
  * @param {import('../model/geometry.js').Rect[]} taken
  */
-function chooseWords({ space, layer, epoch, size, zoom, concept }, toPixel, taken) {
+function chooseWords({ space, layer, epoch, size, zoom, concept, anchors: stars }, toPixel, taken) {
   if (!space) return [];
   const counts = new Uint32Array(space.words.length);
   if (layer) for (let neuron = 0; neuron < layer.neurons; neuron++) {
     const id = labelOf(layer, Math.min(epoch, layer.steps.length - 1), neuron);
     if (id >= 0) counts[id]++;
   }
-  const anchors = new Set(space.anchors);
+  const anchors = new Set(stars.map(({ word }) => word));
   const found = space.words
     .map((word, i) => ({ word, count: counts[i], bright: word === concept, ...toPixel(space.position, i) }))
     .filter(({ word, x, y, bright }) => (bright || !anchors.has(word)) && x > 0 && y > 0 && x < size.width && y < size.height)

@@ -1,12 +1,8 @@
 // @ts-check
-/** What both renderers of the map understand. */
+/** What every renderer of the map understands. */
 
 /**
- * @typedef {object} Frame
- * @property {number} before index of the step shown
- * @property {number} after index of the step it moves to
- * @property {number} share how far, 0..1
- * @property {number} cursor fractional index, for the age of trails
+ * @typedef {object} Frame where the map is on the screen
  * @property {number} width CSS px
  * @property {number} height CSS px
  * @property {number} ratio device pixels per CSS px
@@ -14,17 +10,22 @@
  * @property {number} x CSS px of the map's origin
  * @property {number} y
  * @property {number} radius of a point, CSS px
- * @property {boolean} trails
+ */
+/**
+ * @typedef {object} Sheet one layer of one run to draw; several lie on one map where runs are overlaid
+ * @property {import('../model/layer.js').Layer} layer
+ * @property {import('../model/paint.js').Paint} paint
+ * @property {import('../model/layer.js').Moment} moment
+ * @property {number} cursor fractional index, for the age of trails
+ * @property {number} source place among those shown, for its own colour
+ * @property {Uint8Array} marks one byte of MARK per neuron
+ * @property {import('./trails.js').Trail[]} trails
  */
 /**
  * @typedef {object} Renderer
- * @property {'webgl' | 'canvas'} kind
- * @property {(layer: import('../model/layer.js').Layer) => void} setLayer
- * @property {(paint: import('../model/paint.js').Paint) => void} setPaint
- * @property {(marks: Uint8Array) => void} setMarks one byte of MARK per neuron
- * @property {(trails: import('./trails.js').Trail[]) => void} setTrails
+ * @property {string} kind
  * @property {(palette: import('../theme.js').Palette) => void} setPalette
- * @property {(frame: Frame) => void} draw
+ * @property {(frame: Frame, sheets: Sheet[]) => void} draw
  * @property {() => void} dispose
  */
 

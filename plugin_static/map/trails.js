@@ -1,6 +1,6 @@
 // @ts-check
 /** The way a neuron came, as a ribbon that is widest and clearest where the neuron is now: its taper tells the direction. */
-import { between, placeOf } from '../model/layer.js';
+import { between, epochOf, isLoaded, placeAt } from '../model/layer.js';
 import { KIND } from '../model/paint.js';
 
 /** @typedef {import('../model/layer.js').Layer} Layer */
@@ -24,17 +24,17 @@ const TAIL_WIDTH = 0.6;
  * @returns {TrailPoint[]} map units
  */
 export function trailPoints(layer, paint, { neuron, steps }, cursor) {
-  const { before, after, share } = between(layer, cursor);
-  const nearest = share < 0.5 ? before : after;
-  const at = (/** @type {number} */ epoch) => epoch * layer.neurons + neuron;
-  if (paint.kind[at(nearest)] === KIND.HIDDEN) return [];
-  const [x, y] = placeOf(layer, neuron, cursor);
-  const points = [{ x, y, age: 0, code: paint.code[at(nearest)] }];
+  const moment = between(layer, cursor);
+  const { before, share } = moment;
+  const nearest = epochOf(moment);
+  if (nearest < 0 || paint.at(nearest).kind[neuron] === KIND.HIDDEN) return [];
+  const [x, y] = placeAt(layer, neuron, moment);
+  const points = [{ x, y, age: 0, code: paint.at(nearest).code[neuron] }];
   for (let epoch = share > 0 ? before : before - 1; epoch >= 0; epoch--) {
-    if (layer.spaces[epoch] !== layer.spaces[nearest] || paint.kind[at(epoch)] === KIND.HIDDEN) break;
-    const i = 2 * at(epoch);
+    if (!isLoaded(layer, epoch) || layer.spaces[epoch] !== layer.spaces[nearest] || paint.at(epoch).kind[neuron] === KIND.HIDDEN) break;
+    const [pastX, pastY] = placeAt(layer, neuron, { before: epoch, after: epoch, share: 0 });
     const age = before + share - epoch;
-    points.push({ x: layer.position[i], y: layer.position[i + 1], age, code: paint.code[at(epoch)] });
+    points.push({ x: pastX, y: pastY, age, code: paint.at(epoch).code[neuron] });
     if (age >= steps) break;
   }
   return points;

@@ -2,6 +2,7 @@
 /** One concept map: points, anchors and words over them, pan and zoom, picking. Mounted twice to compare runs. */
 import { batch, computed, effect, select, signal, untracked, zoom, zoomIdentity } from '../lib.js';
 import { between, pickNeuron, placeOf } from '../model/layer.js';
+import { keyOf } from '../source.js';
 import { boundingBox, fitTransform, recentre, zoomed } from '../model/geometry.js';
 import { KIND } from '../model/paint.js';
 import { createRenderer } from './renderer.js';
@@ -11,27 +12,17 @@ import { renderOverlay } from './overlay.js';
 
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../model/geometry.js').Transform} Transform */
-/**
- * @typedef {object} MapSource Which run this map shows.
- * @property {() => string} run
- * @property {() => import('../model/layer.js').Layer | null} layer
- * @property {() => import('../model/paint.js').Paint | null} paint
- * @property {() => (epoch: number) => import('../model/space.js').Space | null} spaceAt
- * @property {() => number} cursor fractional index into this run's own steps
- * @property {() => import('../api.js').Metrics | undefined} metrics of the step shown
- * @property {() => readonly number[]} tracked neurons that somebody chose to follow
- * @property {() => readonly number[]} suggested neurons worth a look while nobody chose any
- */
+/** @typedef {import('../source.js').Source} Source */
 
 const MARGIN = { left: 40, right: 60, top: 88, bottom: 64 };
 const PICK_RADIUS = 11;
 
 /**
- * @param {HTMLElement} host @param {Store} store @param {MapSource} source
- * @param {import('../lib.js').Signal<import('../theme.js').Palette>} palette
+ * @param {HTMLElement} host @param {Store} store @param {import('../lib.js').Signal<import('../theme.js').Palette>} palette
+ * @param {() => Source[]} sources what lies on this map; the first one's words and anchors are written on it
  * @param {boolean} isFirst whether this map keeps the shared view in place when the window changes
  */
-export function mountMap(host, store, source, palette, isFirst) {
+export function mountMap(host, store, palette, sources, isFirst) {
   const canvas = document.createElement('canvas');
   const overlay = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   overlay.setAttribute('class', 'overlay');
@@ -39,10 +30,11 @@ export function mountMap(host, store, source, palette, isFirst) {
   host.replaceChildren(canvas, overlay);
   const renderer = createRenderer(canvas);
   host.dataset.renderer = renderer.kind;
+  const lead = computed(() => sources()[0] ?? null);
 
   const size = signal({ width: 0, height: 0 });
   const fit = computed(() => {
-    const spaces = [0, (source.layer()?.steps.length ?? 1) - 1].map((epoch) => source.spaceAt()(epoch));
+    const spaces = [0, (lead.value?.steps.value.length ?? 1) - 1].map((epoch) => lead.value?.spaceAt.value(epoch) ?? null);
     const places = spaces.flatMap((space) => (space ? [space.position, space.anchorPosition] : []));
     const box = boundingBox(...places) ?? { left: -1, right: 1, bottom: -1, top: 1 };
     const narrow = size.value.width < 520;
@@ -50,7 +42,7 @@ export function mountMap(host, store, source, palette, isFirst) {
   });
   const transform = computed(() => zoomed(fit.value, store.view.value));
   const radius = computed(() => {
-    const crowd = 5 - 0.55 * Math.log2(Math.max(1, (source.layer()?.neurons ?? 1) / 128));
+    const crowd = 5 - 0.55 * Math.log2(Math.max(1, sources().reduce((total, { layer }) => total + (layer.value?.neurons ?? 0), 0) / 128));
     const small = Math.min(1, Math.max(0.7, size.value.height / 620));
     return Math.max(1.5, Math.min(5.2, crowd)) * small * Math.min(2, store.view.value.k ** 0.35);
   });
@@ -61,55 +53,48 @@ export function mountMap(host, store, source, palette, isFirst) {
     const { width, height } = size.peek();
     if (!width || !height) return;
     untracked(() => {
-      const layer = source.layer();
-      const cursor = source.cursor();
-      const moment = layer ? between(layer, cursor) : { before: 0, after: 0, share: 0 };
       const started = performance.now();
-      renderer.draw({
-        ...moment, cursor, width, height, ratio: Math.min(2, window.devicePixelRatio),
-        ...transform.value, radius: radius.value, trails: store.showTrails.value,
-      });
-      if (layer) host.dataset.layer = layer.name;
+      const drawn = sheets.value.map((sheet) => ({ ...sheet, moment: between(sheet.layer, sheet.cursor) }));
+      renderer.draw({ width, height, ratio: Math.min(2, window.devicePixelRatio), ...transform.value, radius: radius.value }, drawn);
+      if (!drawn.length || drawn[0].moment.before < 0) return;
+      host.dataset.layer = drawn[0].layer.name;
       host.dataset.drawMs = (performance.now() - started).toFixed(2);
+      document.documentElement.dataset.ready = 'true';
     });
   };
   const repaint = () => { if (!pending) pending = requestAnimationFrame(paintNow); };
 
-  effect(() => {
-    const layer = source.layer();
-    const paint = source.paint();
-    if (layer) renderer.setLayer(layer);
-    if (paint) renderer.setPaint(paint);
-    repaint();
-  });
-  effect(() => { renderer.setPalette(palette.value); repaint(); });
-  effect(() => {
-    const layer = source.layer();
-    const paint = source.paint();
-    if (!layer || !paint) return;
-    const own = source.run() === store.primary.value;
+  const sheets = computed(() => sources().flatMap((source) => {
+    const layer = source.layer.value;
+    const paint = source.paint.value;
+    if (!layer || !paint) return [];
+    return [{ layer, paint, cursor: source.cursor.value, source: store.sources.value.indexOf(source), ...marksOf(source, layer) }];
+  }));
+  /** @param {Source} source @param {import('../model/layer.js').Layer} layer */
+  const marksOf = (source, layer) => {
     const marks = new Uint8Array(layer.neurons);
-    const trailing = new Set(source.tracked());
+    const tracked = source.trackedBy.value === 'suggestion' ? [] : source.tracked.value;
+    const trailing = new Set(tracked);
     for (const neuron of trailing) marks[neuron] |= MARK.TRACKED;
-    for (const neuron of source.suggested()) marks[neuron] |= MARK.SUGGESTED;
-    const chosen = own ? store.selected.value : null;
-    const hovered = store.hovered.value?.run === source.run() ? store.hovered.value.neuron : null;
-    if (chosen !== null && chosen < layer.neurons) { marks[chosen] |= MARK.SELECTED; trailing.add(chosen); }
-    if (hovered !== null && hovered < layer.neurons) { marks[hovered] |= MARK.HOVERED; trailing.add(hovered); }
-    renderer.setMarks(marks);
-    renderer.setTrails([
-      ...source.suggested().filter((neuron) => !trailing.has(neuron)).map((neuron) => ({ neuron, ...GENTLE })),
+    const suggested = source.suggestedOnMap.value;
+    for (const neuron of suggested) marks[neuron] |= MARK.SUGGESTED;
+    const isHere = (/** @type {import('../source.js').NeuronRef | null} */ ref) => ref !== null && keyOf(ref) === source.key && ref.neuron < layer.neurons;
+    const { focus, hovered } = store;
+    if (focus.value && isHere(focus.value)) { marks[focus.value.neuron] |= MARK.SELECTED; trailing.add(focus.value.neuron); }
+    if (hovered.value && isHere(hovered.value)) { marks[hovered.value.neuron] |= MARK.HOVERED; trailing.add(hovered.value.neuron); }
+    const trails = !store.showTrails.value ? [] : [
+      ...suggested.filter((neuron) => !trailing.has(neuron)).map((neuron) => ({ neuron, ...GENTLE })),
       ...[...trailing].map((neuron) => ({ neuron, ...STRONG })),
-    ]);
-    repaint();
-  });
-  effect(() => { void [source.cursor(), transform.value, radius.value, store.showTrails.value]; repaint(); });
+    ];
+    return { marks, trails };
+  };
+  effect(() => { renderer.setPalette(palette.value); repaint(); });
+  effect(() => { void [sheets.value, transform.value, radius.value]; repaint(); });
 
-  const now = computed(() => Math.round(source.cursor()));
   effect(() => { renderOverlay(overlay, {
-    space: source.spaceAt()(now.value), layer: source.layer(), epoch: now.value, size: size.value, transform: transform.value,
-    zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: source.run(), nearest: source.metrics()?.anchors,
-    keepFree: writtenOver(host),
+    space: lead.value?.space.value ?? null, layer: lead.value?.layer.value ?? null, epoch: lead.value?.epoch.value ?? 0, size: size.value, transform: transform.value,
+    zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: lead.value?.run ?? '', anchors: store.anchors.value,
+    nearest: lead.value?.metricsNow.value?.anchors, keepFree: writtenOver(host),
   }); });
   new ResizeObserver(() => {
     // TensorBoard gives a hidden tab no height: keep what was.
@@ -126,50 +111,52 @@ export function mountMap(host, store, source, palette, isFirst) {
   }).observe(host);
 
   bindZoom(overlay, store);
-  const pick = (/** @type {MouseEvent} */ event) => {
-    const layer = source.layer();
-    const paint = source.paint();
-    if (!layer || !paint) return null;
+  /** The neuron under the pointer, of the topmost source that has one there. @param {MouseEvent} event @returns {import('../source.js').NeuronRef | null} */
+  const pick = (event) => {
     const { scale, x, y } = transform.peek();
     const bounds = overlay.getBoundingClientRect();
     const mapX = (event.clientX - bounds.left - x) / scale;
     const mapY = (y - (event.clientY - bounds.top)) / scale;
-    const drawn = (/** @type {number} */ epoch, /** @type {number} */ neuron) => {
-      const kind = paint.kind[epoch * layer.neurons + neuron];
-      return kind === KIND.FULL || kind === KIND.FAINT;
-    };
-    return pickNeuron(layer, source.cursor(), mapX, mapY, PICK_RADIUS / scale, drawn);
+    for (const { layer, paint, cursor } of [...sheets.peek()].reverse()) {
+      const drawn = (/** @type {number} */ epoch, /** @type {number} */ neuron) => {
+        const kind = paint.at(epoch).kind[neuron];
+        return kind === KIND.FULL || kind === KIND.FAINT;
+      };
+      const neuron = pickNeuron(layer, cursor, mapX, mapY, PICK_RADIUS / scale, drawn);
+      if (neuron !== null) return { run: layer.run, layer: layer.name, neuron };
+    }
+    return null;
   };
   overlay.addEventListener('pointermove', (event) => {
-    const neuron = event.buttons ? null : pick(event);
-    overlay.classList.toggle('pointing', neuron !== null);
-    const before = store.hovered.peek();
-    if (before?.neuron === neuron && before?.run === source.run()) return;
-    store.hovered.value = neuron === null ? null : { run: source.run(), neuron };
+    const found = event.buttons ? null : pick(event);
+    overlay.classList.toggle('pointing', found !== null);
+    if (!sameNeuron(found, store.hovered.peek())) store.hovered.value = found;
   });
   overlay.addEventListener('pointerleave', () => { store.hovered.value = null; });
   overlay.addEventListener('click', (event) => {
-    const neuron = pick(event);
-    if (source.run() !== store.primary.peek()) return;
-    if (neuron !== null && (event.shiftKey || event.ctrlKey || event.metaKey)) store.toggleTracked(neuron);
-    else store.selected.value = neuron === store.selected.peek() ? null : neuron;
+    const found = pick(event);
+    if (found && (event.shiftKey || event.ctrlKey || event.metaKey)) store.toggleTracked(found);
+    else store.focus.value = sameNeuron(found, store.focus.peek()) ? null : found;
   });
 
-  /** Pixel of a neuron in this map. @param {number} neuron @returns {[number, number]} */
-  const pixelOf = (neuron) => {
-    const layer = source.layer();
+  /** Pixel of a neuron in this map. @param {import('../source.js').NeuronRef} ref @returns {[number, number] | null} null when it is not on this map */
+  const pixelOf = (ref) => {
+    const sheet = sheets.value.find(({ layer }) => layer.run === ref.run && layer.name === ref.layer);
+    if (!sheet) return null;
     const { scale, x, y } = transform.value;
-    if (!layer) return [0, 0];
-    const [mapX, mapY] = placeOf(layer, neuron, source.cursor());
+    const [mapX, mapY] = placeOf(sheet.layer, ref.neuron, sheet.cursor);
     return [x + scale * mapX, y - scale * mapY];
   };
   return { pixelOf, size, fit, host };
 }
 
+/** @param {import('../source.js').NeuronRef | null} a @param {import('../source.js').NeuronRef | null} b */
+const sameNeuron = (a, b) => a === b || (a !== null && b !== null && a.neuron === b.neuron && a.run === b.run && a.layer === b.layer);
+
 /** Places of the caption, legend and tools, in px of the map. @param {HTMLElement} host */
 function writtenOver(host) {
   const origin = host.getBoundingClientRect();
-  return [...(host.closest('#well')?.querySelectorAll('#caption > *, #legend, #tools, #compared-name') ?? [])].map((element) => {
+  return [...(host.closest('#well')?.querySelectorAll('#caption > *, #legend, #tools, #threshold, .map-name') ?? [])].map((element) => {
     const { left, right, top, bottom } = element.getBoundingClientRect();
     return { left: left - origin.left - 4, right: right - origin.left + 4, top: top - origin.top - 2, bottom: bottom - origin.top + 2 };
   });

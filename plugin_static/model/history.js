@@ -1,6 +1,6 @@
 // @ts-check
 /** What a neuron has been over time, what a layer is at one step, and which neurons are worth watching. */
-import { conceptOf, isInterpretable, isValid, labelOf, placeOf, similarityOf } from './layer.js';
+import { conceptOf, isInterpretable, isLoaded, isValid, labelOf, placeOf, similarityOf } from './layer.js';
 import { categoryOf, wordOf } from './space.js';
 import { counted, formatCount } from './format.js';
 
@@ -42,7 +42,7 @@ export function labelHistory(layer, spaceAt, neuron) {
 /** @param {Layer} layer @param {SpaceAt} spaceAt @param {number} epoch @returns {EpochSummary} */
 export function summariseEpoch(layer, spaceAt, epoch) {
   const space = spaceAt(epoch);
-  const comparable = epoch > 0 && layer.spaces[epoch] === layer.spaces[epoch - 1];
+  const comparable = epoch > 0 && isLoaded(layer, epoch - 1) && layer.spaces[epoch] === layer.spaces[epoch - 1];
   /** @type {Map<string, number>} */
   const counts = new Map((space?.categories ?? []).map((category) => [category.name, 0]));
   /** @type {Map<number, number>} */
@@ -60,7 +60,8 @@ export function summariseEpoch(layer, spaceAt, epoch) {
     const category = space && categoryOf(space, concept);
     if (category) counts.set(category.name, (counts.get(category.name) ?? 0) + 1);
   }
-  const [top] = [...words].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  let top = /** @type {[number, number] | null} */ (null);
+  for (const entry of words) if (!top || entry[1] > top[1] || (entry[1] === top[1] && entry[0] < top[0])) top = entry;
   const commonest = top && space ? { word: wordOf(space, top[0]), count: top[1] } : null;
   return { interpretable, valid, invalid: layer.neurons - valid, counts, uninterpretable: valid - interpretable, changed, commonest };
 }
@@ -76,6 +77,9 @@ export function describeEpoch(summary, neurons, previous, invalid = '') {
   return parts.join('\u00a0· ');
 }
 
+/** Neurons times steps. */
+const MAX_LOOKED_AT = 400000;
+
 /**
  * Neurons worth watching when nobody chose any: those with the richest history that ends in a concept,
  * at most two to a category so that they do not tell one story.
@@ -86,8 +90,10 @@ export function suggestTracked(layer, spaceAt, count) {
   const last = layer.steps.length - 1;
   if (last < 0) return [];
   const scored = [];
+  // Of very many neurons a sample is enough to find a few worth watching.
+  const stride = Math.ceil((layer.neurons * layer.steps.length) / MAX_LOOKED_AT);
   for (let neuron = 0; neuron < layer.neurons; neuron++) {
-    if (!isInterpretable(layer, last, neuron)) continue;
+    if (neuron % stride || !isInterpretable(layer, last, neuron)) continue;
     const named = labelHistory(layer, spaceAt, neuron).filter((stretch) => stretch.concept >= 0);
     const slots = new Set(named.map((stretch) => stretch.slot)).size;
     const [x0, y0] = placeOf(layer, neuron, 0);

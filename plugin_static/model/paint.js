@@ -1,51 +1,92 @@
 // @ts-check
 /**
- * How every neuron of a layer is painted at every step: two bytes each, the same for both renderers.
- * `kind` says whether and how large, `code` which colour (a category's slot, or a place on the ramp).
+ * How the neurons of a layer are painted: for every step two or three bytes each, made when the step is first
+ * drawn. `kind` says whether and how strongly, `code` which colour (a category's slot, a place on the ramp, or a
+ * hue), `size` how large.
  */
-import { conceptOf, isInterpretable, isValid } from './layer.js';
+import { conceptOf, displacementOf, isInterpretable, isValid, labelOf, similarityOf } from './layer.js';
 import { categoryOf } from './space.js';
 
 /** @typedef {import('./layer.js').Layer} Layer */
 /** @typedef {import('./history.js').SpaceAt} SpaceAt */
-/** @typedef {'category' | 'similarity' | 'displacement'} ColorBy */
-/** @typedef {{code: Uint8Array, kind: Uint8Array, colorBy: ColorBy, range: [number, number]}} Paint arrays (epochs, neurons) */
+/** @typedef {'category' | 'concept' | 'layer' | 'run' | 'similarity' | 'displacement' | 'born'} ColorBy */
+/** @typedef {'slot' | 'ramp' | 'hue' | 'source'} Scale how a code is read: category slot; 0..254 along the ramp; 0..254 around the colour wheel; the source's own colour */
+/** @typedef {{code: Uint8Array, kind: Uint8Array, size: Uint8Array | null}} Coat of one step, (N) each; size 255: the usual one */
+/** @typedef {{scale: Scale, colorBy: ColorBy, range: [number, number], at: (epoch: number) => Coat}} Paint */
+/**
+ * @typedef {object} PaintOptions
+ * @property {ColorBy} colorBy
+ * @property {ReadonlySet<string>} hidden category names switched off (NONE_KEY for no concept)
+ * @property {string | null} concept the one word to bring out
+ * @property {ReadonlySet<number> | null} [selection] the neurons to bring out, null for all
+ * @property {boolean} [sizeBySimilarity]
+ */
 
 /** HIDDEN: not valid. FAINT: no concept. FULL: has one. DIM_*: the same, filtered out by the reader. */
 export const KIND = { HIDDEN: 0, FAINT: 1, FULL: 2, DIM_FAINT: 3, DIM_FULL: 4 };
 /** Colour code of "no value". */
 export const NO_CODE = 255;
-
-/**
- * @param {Layer} layer @param {SpaceAt} spaceAt
- * @param {{colorBy: ColorBy, hidden: ReadonlySet<string>, concept: string | null}} options hidden: category
- *   names switched off ('none' for uninterpretable); concept: the one word to bring out
- * @returns {Paint}
- */
-export function paintLayer(layer, spaceAt, { colorBy, hidden, concept }) {
-  const total = layer.steps.length * layer.neurons;
-  const code = new Uint8Array(total).fill(NO_CODE);
-  const kind = new Uint8Array(total);
-  const range = colorBy === 'category' ? /** @type {[number, number]} */ ([0, 1]) : valueRange(layer, colorBy);
-  for (let epoch = 0; epoch < layer.steps.length; epoch++) {
-    const space = spaceAt(epoch);
-    for (let neuron = 0; neuron < layer.neurons; neuron++) {
-      if (!isValid(layer, epoch, neuron)) continue;
-      const i = epoch * layer.neurons + neuron;
-      const interpretable = isInterpretable(layer, epoch, neuron);
-      const id = conceptOf(layer, epoch, neuron);
-      const category = space && interpretable ? categoryOf(space, id) : null;
-      const filtered = hidden.has(category ? category.name : NONE_KEY) || (concept !== null && space?.words[id] !== concept);
-      kind[i] = interpretable ? (filtered ? KIND.DIM_FULL : KIND.FULL) : filtered ? KIND.DIM_FAINT : KIND.FAINT;
-      if (colorBy === 'category') code[i] = category ? category.slot : NO_CODE;
-      else code[i] = rampCode(colorBy === 'similarity' ? layer.similarity[i * layer.topK] : layer.displacement[i], range);
-    }
-  }
-  return { code, kind, colorBy, range };
-}
-
 /** The key of "no concept" in the set of hidden categories; no category can have this name. */
 export const NONE_KEY = '\u0000none';
+
+/** @type {Record<ColorBy, Scale>} */
+const SCALES = { category: 'slot', concept: 'hue', layer: 'source', run: 'source', similarity: 'ramp', displacement: 'ramp', born: 'ramp' };
+
+/** @param {Layer} layer @param {SpaceAt} spaceAt @param {PaintOptions} options @returns {Paint} */
+export function paintLayer(layer, spaceAt, options) {
+  const scale = SCALES[options.colorBy];
+  /** @type {[number, number]} */
+  const range = options.colorBy === 'born' ? [0, Math.max(1, layer.steps.length - 1)] : scale === 'ramp' ? valueRange(layer, options.colorBy) : [0, 1];
+  const sizes = options.sizeBySimilarity ? valueRange(layer, 'similarity') : null;
+  const born = options.colorBy === 'born' ? bornAt(layer) : null;
+  /** @type {Map<number, Coat>} */
+  const coats = new Map();
+  const at = (/** @type {number} */ epoch) => {
+    let coat = coats.get(epoch);
+    if (!coat) coats.set(epoch, (coat = coatOf(layer, spaceAt, epoch, options, range, born, sizes)));
+    return coat;
+  };
+  return { scale, colorBy: options.colorBy, range, at };
+}
+
+/** @param {Layer} layer @param {SpaceAt} spaceAt @param {number} epoch @param {PaintOptions} options @param {[number, number]} range @param {Int32Array | null} born @param {[number, number] | null} sizes @returns {Coat} */
+function coatOf(layer, spaceAt, epoch, { colorBy, hidden, concept, selection }, range, born, sizes) {
+  const space = spaceAt(epoch);
+  const { neurons } = layer;
+  const code = new Uint8Array(neurons).fill(NO_CODE);
+  const kind = new Uint8Array(neurons);
+  const size = sizes ? new Uint8Array(neurons) : null;
+  for (let neuron = 0; neuron < neurons; neuron++) {
+    if (!isValid(layer, epoch, neuron)) continue;
+    const interpretable = isInterpretable(layer, epoch, neuron);
+    const id = conceptOf(layer, epoch, neuron);
+    const category = space && interpretable ? categoryOf(space, id) : null;
+    const filtered = hidden.has(category ? category.name : NONE_KEY)
+      || (concept !== null && (!interpretable || space?.words[id] !== concept)) || (selection && !selection.has(neuron));
+    kind[neuron] = interpretable ? (filtered ? KIND.DIM_FULL : KIND.FULL) : filtered ? KIND.DIM_FAINT : KIND.FAINT;
+    if (size && sizes) size[neuron] = rampCode(similarityOf(layer, epoch, neuron), sizes);
+    if (colorBy === 'category') code[neuron] = category ? category.slot : NO_CODE;
+    else if (colorBy === 'concept') code[neuron] = interpretable ? hueOf(id) : NO_CODE;
+    else if (colorBy === 'similarity') code[neuron] = rampCode(similarityOf(layer, epoch, neuron), range);
+    else if (colorBy === 'displacement') code[neuron] = rampCode(displacementOf(layer, epoch, neuron), range);
+    else if (colorBy === 'born') code[neuron] = born && born[neuron] >= 0 && born[neuron] <= epoch ? rampCode(born[neuron], range) : NO_CODE;
+    else code[neuron] = interpretable ? 0 : NO_CODE;
+  }
+  return { code, kind, size };
+}
+
+/** A hue for each concept, neighbours in the list far apart (golden angle). @param {number} concept */
+const hueOf = (concept) => Math.floor(((concept * 0.61803398875) % 1) * 254);
+
+/** First step at which each neuron was interpretable, as an index, -1 for never. @param {Layer} layer @returns {Int32Array} (N) */
+export function bornAt(layer) {
+  const born = new Int32Array(layer.neurons).fill(-1);
+  for (let epoch = layer.steps.length - 1; epoch >= 0; epoch--) {
+    if (!layer.frames[epoch]) continue;
+    for (let neuron = 0; neuron < layer.neurons; neuron++) if (labelOf(layer, epoch, neuron) >= 0) born[neuron] = epoch;
+  }
+  return born;
+}
 
 /** @param {number} value @param {[number, number]} range */
 function rampCode(value, [low, high]) {
@@ -59,10 +100,16 @@ function rampCode(value, [low, high]) {
  */
 export function valueRange(layer, colorBy) {
   const values = [];
-  const stride = Math.max(1, Math.floor((layer.steps.length * layer.neurons) / 20000));
-  for (let i = 0; i < layer.steps.length * layer.neurons; i += stride) {
-    const value = colorBy === 'similarity' ? layer.similarity[i * layer.topK] : layer.displacement[i];
-    if (Number.isFinite(value) && layer.flags[i] & 2) values.push(value);
+  const stride = Math.max(1, Math.floor((layer.loaded * layer.neurons) / 20000));
+  const valueOf = colorBy === 'similarity' ? similarityOf : displacementOf;
+  let i = 0;
+  for (let epoch = 0; epoch < layer.steps.length; epoch++) {
+    if (!layer.frames[epoch]) continue;
+    for (; i < layer.neurons; i += stride) {
+      const value = valueOf(layer, epoch, i);
+      if (Number.isFinite(value) && isValid(layer, epoch, i)) values.push(value);
+    }
+    i -= layer.neurons;
   }
   if (values.length === 0) return [0, 1];
   values.sort((a, b) => a - b);

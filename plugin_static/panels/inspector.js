@@ -2,6 +2,7 @@
 /** Below the charts, on their axis: the tracked neurons as concept barcodes, or one neuron in full. */
 import { effect, html, nothing, render, svg } from '../lib.js';
 import { MARGIN } from '../charts/frame.js';
+import { keyOf } from '../source.js';
 import { conceptBars, thumbnails } from '../map/hovercard.js';
 import { labelHistory } from '../model/history.js';
 import { conceptOf, isInterpretable, isValid, topConcepts, topImages } from '../model/layer.js';
@@ -15,10 +16,11 @@ function barcode(store, neuron, x, height) {
   const layer = store.layer.value;
   if (!layer) return nothing;
   const { steps } = layer;
+  const places = store.first.value.places.value;
   const edge = (/** @type {number} */ index) => {
-    if (index <= 0) return x(steps[0]);
-    if (index >= steps.length) return x(steps[steps.length - 1]);
-    return x((steps[index - 1] + steps[index]) / 2);
+    if (index <= 0) return x(places[0]);
+    if (index >= steps.length) return x(places[steps.length - 1]);
+    return x((places[index - 1] + places[index]) / 2);
   };
   return svg`${labelHistory(layer, store.spaceAt.value, neuron).map(({ from, to, concept, word, slot }) => {
     const left = edge(from);
@@ -32,10 +34,11 @@ function barcode(store, neuron, x, height) {
 /** @param {HTMLElement} host @param {Store} store @param {() => (step: number) => number} axis @param {import('../api.js').Api} api */
 export function mountInspector(host, store, axis, api) {
   // The cursor moves at every frame while playing, the rest only from step to step.
-  effect(() => { host.style.setProperty('--now', `${Math.round(axis()(store.stepNow.value || 0))}px`); });
+  effect(() => { host.style.setProperty('--now', `${Math.round(axis()(store.first.value.placeNow.value || 0))}px`); });
   effect(() => {
     const layer = store.layer.value;
-    const neuron = store.selected.value;
+    const ref = store.focus.value;
+    const neuron = ref && keyOf(ref) === store.first.value.key ? ref.neuron : null;
     const known = layer && store.space.value;
     render(!known ? nothing : neuron !== null && neuron < layer.neurons ? detail(store, neuron, axis(), api) : trackedList(store, axis()), host);
   });
@@ -45,18 +48,19 @@ const TITLES = { reader: 'Tracked neurons', log: 'Tracked neurons', suggestion: 
 
 /** @param {Store} store @param {(step: number) => number} x */
 function trackedList(store, x) {
-  const neurons = store.tracked.value;
+  const { tracked, trackedBy, key } = store.first.value;
+  const neurons = tracked.value;
   const layer = /** @type {import('../model/layer.js').Layer} */ (store.layer.value);
   const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
   const at = store.epoch.value;
-  const right = x(layer.steps[layer.steps.length - 1]);
-  return html`<header><h3>${TITLES[store.trackedBy.value]} <span class="chart-note">${formatCount(neurons.length)}</span></h3>
-      ${neurons.length ? html`<button type="button" class="text-button" @click=${() => store.setTracked([])}>clear</button>` : nothing}</header>
+  const right = x(store.first.value.places.value[layer.steps.length - 1]);
+  return html`<header><h3>${TITLES[trackedBy.value]} <span class="chart-note">${formatCount(neurons.length)}</span></h3>
+      ${neurons.length ? html`<button type="button" class="text-button" @click=${() => store.setTracked(key, [])}>clear</button>` : nothing}</header>
     ${neurons.length ? html`<ul class="tracked">${neurons.map((neuron) => {
       const named = isInterpretable(layer, at, neuron);
       const word = named ? wordOf(space, conceptOf(layer, at, neuron)) : '';
-      return html`<li><button type="button" class="tracked-row" aria-label="neuron ${neuron}: ${word || 'no clear concept'}" @click=${() => { store.selected.value = neuron; }}
-        @pointerenter=${() => { store.hovered.value = { run: store.primary.peek(), neuron }; }} @pointerleave=${() => { store.hovered.value = null; }}>
+      return html`<li><button type="button" class="tracked-row" aria-label="neuron ${neuron}: ${word || 'no clear concept'}" @click=${() => { store.focus.value = { run: layer.run, layer: layer.name, neuron }; }}
+        @pointerenter=${() => { store.hovered.value = { run: layer.run, layer: layer.name, neuron }; }} @pointerleave=${() => { store.hovered.value = null; }}>
         <span class="tracked-id" style="width:${MARGIN.left - 8}px">${neuron}</span>
         <svg class="barcode" width="100%" height="11" aria-hidden="true">${barcode(store, neuron, x, 11)}</svg><i class="now-line"></i>
         <span class="tracked-word ${named ? '' : 'mute'}" style="left:${right + 8}px">${word || '–'}</span></button></li>`;
@@ -68,20 +72,20 @@ function detail(store, neuron, x, api) {
   const layer = /** @type {import('../model/layer.js').Layer} */ (store.layer.value);
   const space = /** @type {import('../model/space.js').Space} */ (store.space.value);
   const at = store.epoch.value;
-  const isTracked = store.trackedBy.value !== 'suggestion' && store.tracked.value.includes(neuron);
+  const isTracked = store.first.value.trackedBy.value !== 'suggestion' && store.first.value.tracked.value.includes(neuron);
   const named = labelHistory(layer, store.spaceAt.value, neuron).filter(({ concept }) => concept >= 0);
   const images = Math.max(1, Math.min(8, layer.images));
   // A row of thumbnails as wide as the column.
-  const thumb = Math.min(48, Math.floor((x(layer.steps[layer.steps.length - 1]) + MARGIN.right - 3 * images) / images));
+  const thumb = Math.min(48, Math.floor((x(store.first.value.places.value[layer.steps.length - 1]) + MARGIN.right - 3 * images) / images));
   const shown = named.length > 8 ? named.slice(-8) : named;
   return html`<header><h3>neuron ${neuron} <span class="chart-note">${layer.name}</span></h3>
-      <button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Track (t)" @click=${() => store.toggleTracked(neuron)}>${isTracked ? 'stop tracking' : 'track'}</button>
-      <button type="button" class="text-button" title="Close (Escape)" @click=${() => { store.selected.value = null; }}>close</button></header>
+      <button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Track (t)" @click=${() => store.toggleTracked({ run: store.first.value.run, layer: store.first.value.name, neuron })}>${isTracked ? 'stop tracking' : 'track'}</button>
+      <button type="button" class="text-button" title="Close (Escape)" @click=${() => { store.focus.value = null; }}>close</button></header>
     <div class="barcode-row"><svg class="barcode" width="100%" height="14" aria-hidden="true">${barcode(store, neuron, x, 14)}</svg><i class="now-line"></i></div>
     <p class="life">${shown.length ? html`${named.length > shown.length ? html`<span class="mute">… </span>` : nothing}${shown.map(({ from, to, word, slot }, i) => html`${i ? html`<span class="mute">→</span>` : nothing}
       <span class="stretch" data-now=${String(from <= at && at <= to)}><i class="dot slot-${slot}"></i>${word} <span class="mute">${from === to ? layer.steps[from] : `${layer.steps[from]}–${layer.steps[to]}`}</span></span>`)}` : html`<span class="mute">Never interpretable so far</span>`}</p>
     ${isValid(layer, at, neuron)
       ? html`${thumbnails(store.data.value, topImages(layer, at, neuron), thumb, (step) => api.imagePage(store.primary.value, step))}
-        ${conceptBars(space, topConcepts(layer, at, neuron), store.metricsNow.value?.threshold)}`
+        ${conceptBars(space, topConcepts(layer, at, neuron), (layer.cut ?? store.first.value.metricsNow.value?.threshold))}`
       : html`<p class="hint">Dead or constant over the probe images at this step.</p>`}`;
 }

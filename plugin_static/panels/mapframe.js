@@ -14,15 +14,16 @@ const NAME_LENGTH = 30;
 /** @param {HTMLElement} host @param {Store} store */
 export function mountCaption(host, store) {
   effect(() => {
-    const summary = store.summary.value;
+    const { summary: summaryNow, invalidText } = store.first.value;
+    const summary = summaryNow.value;
     const layer = store.layer.value;
     const at = store.epoch.value;
     const concept = store.concept.value;
     const skipped = store.runIndex.value?.skipped ?? [];
     const note = store.runIndex.value?.note || store.space.value?.note || '';
     // One line, whatever its length: the map's upper margin is made for it, and must not move with the text.
-    const told = summary && layer ? describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, store.invalidText.value) : 'Loading…';
-    render(html`<h2 title=${store.primary.value}>${store.compared.value && store.sideBySide.value ? shorten(store.primary.value, NAME_LENGTH) : 'Concept space'}</h2>
+    const told = summary && layer ? describeEpoch(summary, layer.neurons, at > 0 ? layer.steps[at - 1] : null, invalidText.value) : 'Loading…';
+    render(html`<h2 title=${store.primary.value}>${store.others.value.length && store.layout.value === 'side' ? shorten(nameOf(store, store.first.value), NAME_LENGTH) : 'Concept space'}</h2>
       <p class="epoch-summary" title=${told}>${told}</p>
       ${summary && summary.valid === 0 ? html`<p class="notice warn">${icon('warn')}<span>No neuron has a signal at this step: nothing to draw</span></p>` : nothing}
       ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
@@ -33,25 +34,37 @@ export function mountCaption(host, store) {
   });
 }
 
-/** Name and state of the run compared with, over its map. @param {HTMLElement} host @param {Store} store */
-export function mountComparedCaption(host, store) {
-  effect(() => {
-    const summary = store.comparedSummary.value;
-    const layer = store.comparedLayer.value;
-    const invalid = describeInvalid(store.comparedMetricsNow.value, summary?.invalid ?? 0);
-    const shown = store.compared.value !== '' && store.sideBySide.value;
-    const listed = store.index.value?.runs[store.compared.value]?.layers ?? {};
-    const missing = store.layerName.value && !(store.layerName.value in listed);
-    const told = summary && layer ? describeEpoch(summary, layer.neurons, null, invalid) : missing ? `This run has no layer “${store.layerName.value}”` : 'Loading…';
-    render(shown ? html`<h2 title=${store.compared.value}>${shorten(store.compared.value, NAME_LENGTH)}</h2>
-      <p class="epoch-summary" title=${told}>${told}</p>` : nothing, host);
+/** What tells a source apart from the others shown: its run, its layer, or both. @param {Store} store @param {import('../source.js').Source} source */
+export function nameOf(store, source) {
+  const all = store.sources.value;
+  const runs = new Set(all.map(({ run }) => run)).size;
+  const layers = new Set(all.map(({ name }) => name)).size;
+  if (runs > 1 && layers > 1) return `${source.run} · ${source.name}`;
+  return layers > 1 ? source.name : source.run;
+}
+
+/** Name and state of the sources compared with, over their maps. @param {import('../map/maps.js').Maps} maps @param {Store} store */
+export function mountComparedCaptions(maps, store) {
+  maps.list.forEach(({ name: host }, place) => {
+    if (place === 0) return;
+    effect(() => {
+      const source = store.layout.value === 'side' ? store.sources.value[place] : undefined;
+      if (!source) { render(nothing, host); return; }
+      const { summary: { value: summary }, layer: { value: layer } } = source;
+      const listed = store.index.value?.runs[source.run]?.layers ?? {};
+      const missing = source.name && !(source.name in listed);
+      const told = summary && layer ? describeEpoch(summary, layer.neurons, null, source.invalidText.value) : missing ? `This run has no layer “${source.name}”` : 'Loading…';
+      const name = nameOf(store, source);
+      render(html`<h2 title=${name}>${shorten(name, NAME_LENGTH)}</h2><p class="epoch-summary" title=${told}>${told}</p>`, host);
+    });
   });
 }
 
 /** @param {HTMLElement} host @param {Store} store */
 export function mountLegend(host, store) {
   effect(() => {
-    const { colorBy, hidden, summary, space, paint } = store;
+    const { colorBy, hidden, space } = store;
+    const { summary, paint, invalidText } = store.first.value;
     const counts = summary.value?.counts;
     const toggle = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string | number} */ slot, /** @type {number} */ count) => html`
       <button type="button" class="legend-item" aria-pressed=${String(!hidden.value.has(name))} title="Show or dim ${label}" @click=${() => store.toggleCategory(name)}>
@@ -62,17 +75,17 @@ export function mountLegend(host, store) {
       ${(space.value?.categories ?? []).map(({ name, label, slot }) => toggle(name, label, colorBy.value === 'category' ? slot : 'plain', counts?.get(name) ?? 0))}
       ${summary.value ? toggle(NONE_KEY, 'no concept', 'none', summary.value.uninterpretable) : nothing}
       ${space.value?.anchors.length ? html`<span class="legend-item still">${star(13)}anchor</span>` : nothing}
-      ${store.invalidText.value ? html`<span class="legend-item still" title="Neurons without a usable signal over the probe images are not drawn">${store.invalidText.value}</span>` : nothing}`, host);
+      ${invalidText.value ? html`<span class="legend-item still" title="Neurons without a usable signal over the probe images are not drawn">${invalidText.value}</span>` : nothing}`, host);
   });
 }
 
-/** @param {HTMLElement} host @param {Store} store @param {{zoomBy: (factor: number) => void}} map */
-export function mountTools(host, store, map) {
+/** @param {HTMLElement} host @param {Store} store @param {import('../map/maps.js').Maps} maps */
+export function mountTools(host, store, maps) {
   effect(() => { render(html`
     ${iconButton({ name: 'trail', label: 'Trails', pressed: store.showTrails.value, onClick: () => { store.showTrails.value = !store.showTrails.peek(); } })}
     ${iconButton({ name: 'label', label: 'Names', pressed: store.showLabels.value, onClick: () => { store.showLabels.value = !store.showLabels.peek(); } })}
     <hr>
-    ${iconButton({ name: 'plus', label: 'Zoom in', onClick: () => map.zoomBy(1.5) })}
-    ${iconButton({ name: 'minus', label: 'Zoom out', onClick: () => map.zoomBy(1 / 1.5) })}
-    ${iconButton({ name: 'fit', label: 'Fit the whole map', onClick: () => { store.view.value = { k: 1, x: 0, y: 0 }; } })}`, host); });
+    ${iconButton({ name: 'plus', label: 'Zoom in', onClick: () => maps.zoomBy(1.5) })}
+    ${iconButton({ name: 'minus', label: 'Zoom out', onClick: () => maps.zoomBy(1 / 1.5) })}
+    ${iconButton({ name: 'fit', label: 'Fit the whole map', onClick: maps.fit })}`, host); });
 }

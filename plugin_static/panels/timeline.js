@@ -14,7 +14,7 @@ export function mountTimeline(host, store, player) {
     const steps = store.steps.value;
     const last = Math.max(1, steps.length - 1);
     const place = (/** @type {number} */ index) => (steps.length > 1 ? index / last : 0.5) * 100;
-    const moved = new Map(store.metrics.value.map((entry) => [entry.step, entry.mean_displacement ?? 0]));
+    const moved = new Map(store.first.value.metrics.value.map((entry) => [entry.step, entry.mean_displacement ?? 0]));
     const most = Math.max(1e-9, ...moved.values());
     const bar = Math.max(0.15, Math.min(0.9, 40 / steps.length)) ;
     const marks = labelledIndices(steps, Math.max(2, Math.floor(width.value / 70)));

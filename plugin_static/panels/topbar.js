@@ -9,14 +9,19 @@ import { icon, star } from './icons.js';
 const NARROW = 1180;
 const COLORS = /** @type {const} */ ([['category', 'category'], ['similarity', 'similarity'], ['displacement', 'displacement']]);
 
-/** @param {HTMLElement} host @param {Store} store @param {{centreOn: (word: string) => void}} map */
-export function mountTopBar(host, store, map) {
+/** @param {HTMLElement} host @param {Store} store @param {import('../map/maps.js').Maps} maps */
+export function mountTopBar(host, store, maps) {
   const query = signal('');
   const active = signal(0);
   const choose = (/** @type {import('../model/search.js').ConceptMatch | import('../model/search.js').NeuronMatch} */ match) => {
     query.value = '';
-    if (match.type === 'neuron') store.selected.value = match.neuron;
-    else { store.concept.value = match.word; map.centreOn(match.word); }
+    if (match.type === 'neuron') store.focus.value = { run: store.first.peek().run, layer: store.first.peek().name, neuron: match.neuron };
+    else {
+      store.concept.value = match.word;
+      const space = store.space.peek();
+      const id = space ? space.words.indexOf(match.word) : -1;
+      if (space && id >= 0) maps.centreOn(space.position[2 * id], space.position[2 * id + 1]);
+    }
     /** @type {HTMLInputElement} */ (host.querySelector('.search input')).value = '';
   };
   const matchesNow = () => (store.layer.value && store.space.value ? searchMatches(query.value, store.layer.value, store.space.value, store.epoch.value) : []);
@@ -54,20 +59,20 @@ const matchList = (matches, active, choose) => html`<ul id="matches" class="menu
 /** @param {Store} store */
 function runChooser(store) {
   const names = store.runNames.value;
-  const compared = store.compared.value;
+  const compared = store.others.value[0]?.run ?? '';
   // In a narrow window two names must be cut in the middle, before the bar cuts off their ends, where sweeps differ.
   const cut = (/** @type {string} */ name) => (name.length <= 14 ? name : shorten(name, window.innerWidth < NARROW ? 11 : 20));
   const close = (/** @type {Event} */ event) => { const menu = /** @type {HTMLElement} */ (event.target).closest('details'); if (menu) menu.open = false; };
   const row = (/** @type {string} */ name) => html`<li><button type="button" class="menu-main" role="radio" aria-checked=${String(name === store.primary.value)} title=${name}
       @click=${(/** @type {Event} */ event) => { store.chooseRun(name); close(event); }}><i class="run-mark ${name === store.primary.value ? 'main' : name === compared ? 'other' : ''}"></i><span class="menu-name">${name}</span></button>
     <button type="button" class="menu-side" aria-pressed=${String(name === compared)} ?disabled=${name === store.primary.value} aria-label="Compare with ${name}"
-      @click=${() => { store.compared.value = name === compared ? '' : name; }}>${name === store.primary.value ? 'shown' : name === compared ? 'comparing' : 'compare'}</button></li>`;
+      @click=${() => { store.toggleCompared({ run: name, layer: store.layerName.peek() }); }}>${name === store.primary.value ? 'shown' : name === compared ? 'comparing' : 'compare'}</button></li>`;
   return html`<details class="runs" @toggle=${dismissible}><summary aria-label="Runs: ${store.primary.value}${compared ? `, compared with ${compared}` : ''}" title=${[store.primary.value, compared].filter(Boolean).join('\n')}>
       <i class="run-mark main"></i><span class="run-name">${compared ? cut(store.primary.value) : shorten(store.primary.value, 32)}</span>
       ${compared ? html`<i class="run-mark other"></i><span class="run-name mute">${cut(compared)}</span>` : nothing}
       ${!compared && names.length > 1 ? html`<span class="mute run-more">+${names.length - 1}</span>` : nothing}${icon('chevron')}</summary>
     <ul class="menu run-menu" role="radiogroup" aria-label="Run on the map">${names.map(row)}</ul></details>
-    ${compared ? html`<button type="button" class="icon-button wide-only" aria-label="Maps side by side" title="Maps side by side" aria-pressed=${String(store.sideBySide.value)} @click=${() => { store.sideBySide.value = !store.sideBySide.value; }}>${icon('split')}</button>` : nothing}`;
+    ${compared ? html`<button type="button" class="icon-button wide-only" aria-label="Maps side by side" title="Maps side by side" aria-pressed=${String(store.layout.value === 'side')} @click=${() => { store.layout.value = store.layout.peek() === 'side' ? 'overlay' : 'side'; }}>${icon('split')}</button>` : nothing}`;
 }
 
 /** Close an open menu at a click elsewhere or Escape. @param {Event} event */

@@ -85,7 +85,7 @@ def test_scrubbing_moves_map_summary_and_charts_together(open_tab: OpenTab) -> N
     tab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     tab.until(lambda: tab.step in {"9", "10"}, "the middle of the time line")
 
-    assert f"since step {int(tab.step) - 1}" in tab.text(".epoch-summary")
+    assert f"since step {int(tab.step) - 1}" in tab.text("#caption .epoch-summary")
     tab.until(lambda: tab.frame.locator("#map").get_attribute("data-draw-ms") is not None, "drawn")
 
 
@@ -143,7 +143,7 @@ def test_the_layer_chooser_changes_the_layer_and_keeps_the_step(open_tab: OpenTa
 
     tab.frame.select_option("select[aria-label=Layer]", "layer2")
 
-    tab.until(lambda: "of 64 neurons" in tab.text(".epoch-summary"), "layer2 has 64 neurons")
+    tab.until(lambda: "of 64 neurons" in tab.text("#caption .epoch-summary"), "layer2 has 64 neurons")
     assert tab.step == "7"
 
 
@@ -154,20 +154,20 @@ def test_the_run_chooser_changes_the_run(open_tab: OpenTab) -> None:
     tab.frame.click(".menu-main[title=poor]")
 
     tab.until(lambda: tab.text(".run-name") == "poor", "the poor run is chosen")
-    tab.until(lambda: tab.text(".epoch-summary").startswith("0 of"), "nothing is interpretable in it")
+    tab.until(lambda: tab.text("#caption .epoch-summary").startswith("0 of"), "nothing is interpretable in it")
 
 
 def test_two_runs_share_one_map(open_tab: OpenTab) -> None:
     tab = open_tab(compare="poor", layer="layer4")
 
-    tab.frame.wait_for_selector("#map-compared:not([hidden]) .stars path")
+    tab.frame.wait_for_selector(".map-frame:not([hidden]) #map-2 .stars path")
     tab.until(lambda: tab.frame.locator("path.line.other").count() >= 3, "dotted lines of the other run")
 
-    assert tab.text("#compared-name h2") == "poor"
-    tab.until(lambda: tab.text("#compared-name p").startswith("0 of 256 neurons"), "how the other run fares")
+    assert tab.text(".map-frame:not([hidden]) .map-name h2") == "poor"
+    tab.until(lambda: tab.text(".map-frame:not([hidden]) .map-name p").startswith("0 of 256 neurons"), "how the other run fares")
     stars = [
         tab.frame.locator(f"{which} .stars path").first.get_attribute("transform")
-        for which in ("#map", "#map-compared")
+        for which in ("#map", "#map-2")
     ]
     assert stars[0] == stars[1]
 
@@ -210,7 +210,7 @@ def test_a_layer_without_any_signal_says_so(open_tab: OpenTab) -> None:
     tab = open_tab(run="silent", layer="layer4", compare="bare", neuron=3)
 
     tab.until(lambda: "No neuron has a signal" in tab.text(".notice.warn"), "the notice")
-    assert "48 dead" in tab.text(".epoch-summary")
+    assert "48 dead" in tab.text("#caption .epoch-summary")
     assert "Dead or constant" in tab.text("#inspector .hint")
     assert tab.frame.locator("path.line.other").count() >= 2
     assert tab.errors == []

@@ -58,14 +58,22 @@ export async function run() {
 export function makeLayer(table, { positions, steps = table.map((_, i) => i), spaces = table.map(() => 's') } = {}) {
   const neurons = table[0].length;
   const flat = table.flat();
+  const places = positions ?? flat.flatMap((_, i) => [i, -i]);
   return {
-    name: 'l', neurons, steps, spaces, topK: 1, images: 1,
-    position: Float32Array.from(positions ?? flat.flatMap((_, i) => [i, -i])),
-    concept: Int32Array.from(flat.map((concept) => (concept === null ? -1 : Math.max(0, concept)))),
-    similarity: Float32Array.from(flat.map((concept) => (concept === null ? 0 : concept < 0 ? 0.1 : 0.5))),
-    flags: Uint8Array.from(flat.map((concept) => (concept === null ? 0 : concept < 0 ? 2 : 3))),
-    displacement: Float32Array.from(flat.map((_, i) => (i < neurons ? NaN : i))),
-    topImages: Int32Array.from(flat.map((_, i) => i - 1)),
+    run: 'r', name: 'l', neurons, steps, wallTimes: steps.map((step) => 1000 + 60 * step), spaces, topK: 1, images: 1, loaded: table.length, cut: /** @type {number | null} */ (null),
+    frames: table.map((row, epoch) => /** @type {any} */ ({
+      position: Float32Array.from(places.slice(2 * epoch * neurons, 2 * (epoch + 1) * neurons)),
+      concept: Int32Array.from(row.map((concept) => (concept === null ? -1 : Math.max(0, concept)))),
+      similarity: Float32Array.from(row.map((concept) => (concept === null ? 0 : concept < 0 ? 0.1 : 0.5))),
+      flags: Uint8Array.from(row.map((concept) => (concept === null ? 0 : concept < 0 ? 2 : 3))),
+      displacement: Float32Array.from(row.map((_, neuron) => (epoch ? epoch * neurons + neuron : NaN))),
+    })),
+    details: table.map((row, epoch) => /** @type {any} */ ({
+      concept: Int32Array.from(row.map((concept) => (concept === null ? -1 : Math.max(0, concept)))),
+      similarity: Float32Array.from(row.map((concept) => (concept === null ? 0 : concept < 0 ? 0.1 : 0.5))),
+      topImages: Int32Array.from(row.map((_, neuron) => epoch * neurons + neuron - 1)),
+      topPatches: null,
+    })),
   };
 }
 

@@ -45,16 +45,16 @@ test('neurons with a rich history are suggested, one for each concept', () => {
 
 test('paint hides invalid neurons and dims what is filtered out', () => {
   const layer = makeLayer([[0, 2, -1, null]]);
-  equal(paintLayer(layer, spaceAt, options).kind, [KIND.FULL, KIND.FULL, KIND.FAINT, KIND.HIDDEN]);
-  equal(paintLayer(layer, spaceAt, options).code, [5, 0, NO_CODE, NO_CODE]);
-  equal(paintLayer(layer, spaceAt, { ...options, hidden: new Set(['object', NONE_KEY]) }).kind, [KIND.FULL, KIND.DIM_FULL, KIND.DIM_FAINT, KIND.HIDDEN]);
-  equal(paintLayer(layer, spaceAt, { ...options, concept: 'car' }).kind, [KIND.DIM_FULL, KIND.FULL, KIND.DIM_FAINT, KIND.HIDDEN]);
+  equal(paintLayer(layer, spaceAt, options).at(0).kind, [KIND.FULL, KIND.FULL, KIND.FAINT, KIND.HIDDEN]);
+  equal(paintLayer(layer, spaceAt, options).at(0).code, [5, 0, NO_CODE, NO_CODE]);
+  equal(paintLayer(layer, spaceAt, { ...options, hidden: new Set(['object', NONE_KEY]) }).at(0).kind, [KIND.FULL, KIND.DIM_FULL, KIND.DIM_FAINT, KIND.HIDDEN]);
+  equal(paintLayer(layer, spaceAt, { ...options, concept: 'car' }).at(0).kind, [KIND.DIM_FULL, KIND.FULL, KIND.DIM_FAINT, KIND.HIDDEN]);
 });
 test('a ramp runs over the values, without a value there is no colour', () => {
   const layer = makeLayer([[0, 2, -1]]);
   const paint = paintLayer(layer, spaceAt, { ...options, colorBy: 'similarity' });
-  equal(paint.code, [254, 254, 0]);
-  equal(paintLayer(layer, spaceAt, { ...options, colorBy: 'displacement' }).code, [NO_CODE, NO_CODE, NO_CODE]);
+  equal(paint.at(0).code, [254, 254, 0]);
+  equal(paintLayer(layer, spaceAt, { ...options, colorBy: 'displacement' }).at(0).code, [NO_CODE, NO_CODE, NO_CODE]);
   equal(valueRange(makeLayer([[null]]), 'similarity'), [0, 1]);
 });
 

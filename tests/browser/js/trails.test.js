@@ -1,5 +1,5 @@
 // @ts-check
-import { layerFromContainer } from '/plugin_static/model/layer.js';
+import { emptyLayer, withFrames } from '/plugin_static/model/layer.js';
 import { controlPoints, trailPoints } from '/plugin_static/map/trails.js';
 import { equal, near, ok, test } from './harness.js';
 
@@ -7,16 +7,17 @@ import { equal, near, ok, test } from './harness.js';
 function walk(spaces, kinds) {
   const count = spaces.length;
   const array = (/** @type {any} */ values, /** @type {number[]} */ shape) => ({ values, shape });
-  const layer = layerFromContainer(/** @type {any} */ ({
+  const listed = { neurons: 1, steps: spaces.map((_, i) => i), wall_times: spaces.map((_, i) => i) };
+  const layer = withFrames(emptyLayer('r', 'l', listed), /** @type {any} */ ({
     attrs: { layer: 'l', space: spaces },
     arrays: {
       steps: array(Int32Array.from(spaces, (_, i) => i), [count]), flags: array(new Uint8Array(count).fill(3), [count, 1]),
       position: array(Float32Array.from({ length: 2 * count }, (_, i) => (i % 2 ? 0 : i / 2)), [count, 1, 2]),
       concept_ids: array(new Int32Array(count), [count, 1, 1]), similarity: array(new Float32Array(count), [count, 1, 1]),
-      displacement: array(new Float32Array(count), [count, 1]), top_images: array(new Int32Array(0), [count, 1, 0]),
+      displacement: array(new Float32Array(count), [count, 1]),
     },
   }));
-  return { layer, paint: /** @type {any} */ ({ kind: Uint8Array.from(kinds), code: Uint8Array.from(kinds, (_, i) => i) }) };
+  return { layer, paint: /** @type {any} */ ({ at: (/** @type {number} */ epoch) => ({ kind: Uint8Array.of(kinds[epoch]), code: Uint8Array.of(epoch) }) }) };
 }
 const trail = { neuron: 0, steps: 3, strength: 1 };
 const same = ['a', 'a', 'a', 'a', 'a', 'a'];

@@ -1,0 +1,119 @@
+// @ts-check
+/** Which parts of the state are kept in the address, and how each is spelt there. */
+import { flag, json, oneOf, text } from './address.js';
+import { computed, effect } from './lib.js';
+import { nearestIndex } from './model/steps.js';
+import { keyOf } from './source.js';
+
+/** @typedef {import('./store.js').Store} Store */
+/** @typedef {import('./address.js').Address} Address */
+
+/** @param {unknown} value @returns {value is string[]} */
+export const isTexts = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+/** @param {unknown} value @returns {value is number[]} */
+const isNumbers = (value) => Array.isArray(value) && value.every((item) => Number.isInteger(item));
+/** @param {unknown} value @returns {value is import('./source.js').NeuronRef} */
+const isNeuron = (value) => typeof value === 'object' && value !== null && 'run' in value && 'layer' in value && 'neuron' in value && Number.isInteger(value.neuron);
+
+/** @param {Store} store @param {Address} address */
+export function keepState(store, address) {
+  const { keep } = address;
+  const still = { undoable: false };
+  keep('run', store.primary, text());
+  keep('layer', store.layerName, text());
+  keep('compare', store.compared, {
+    // A run alone is enough where its layer is ours.
+    write: (all) => (all.length ? all.map(({ run, layer }) => [run, ...(layer === store.layerName.peek() ? [] : [layer])].map(encodeURIComponent).join('~')).join(',') : undefined),
+    read: (written) => written.split(',').filter(Boolean).slice(0, 3).map((one) => { const [run, layer = ''] = one.split('~').map(decodeURIComponent); return { run, layer }; }),
+  });
+  keep('layout', store.layout, oneOf(['side', 'overlay']));
+  keep('panel', store.panel, { ...oneOf(['overview', 'neurons', 'concepts', 'compare']), ...still });
+  keep('hidden', store.hidden, { write: (set) => (set.size ? JSON.stringify([...set]) : undefined), read: (written) => { const list = JSON.parse(written); if (!isTexts(list)) throw new TypeError(written); return new Set(list); } });
+  keep('concept', store.concept, { write: (word) => word ?? undefined, read: (written) => written });
+  keep('selection', store.selection, {
+    write: (map) => (map.size ? JSON.stringify([...map].map(([key, neurons]) => [...key.split('\n'), spans([...neurons])])) : undefined),
+    read: (written) => new Map(JSON.parse(written).map((/** @type {[string, string, string]} */ [run, layer, list]) => [keyOf({ run, layer }), new Set(fromSpans(list))])),
+  });
+  keep('threshold', store.threshold, { write: (cut) => (cut === null ? undefined : String(cut)), read: number });
+  keep('color', store.colorBy, oneOf(['category', 'concept', 'layer', 'run', 'similarity', 'displacement', 'born']));
+  keep('size', store.sizeBySimilarity, flag(false));
+  keep('trails', store.showTrails, flag(true));
+  keep('names', store.showLabels, flag(true));
+  keep('ghost', store.showGhost, flag(false));
+  keep('contours', store.showContours, flag(false));
+  keep('animate', store.animate, { ...flag(true), ...still });
+  keep('camera', store.view, {
+    write: ({ k, x, y }) => (k === 1 && x === 0 && y === 0 ? undefined : [k, x, y].map((value) => Number(value.toPrecision(6))).join(',')),
+    read: (written) => { const [k, x, y] = written.split(',').map(number); return { k, x, y }; }, ...still,
+  });
+  keep('anchors', store.editedAnchors, json((words) => words === null, (value) => value === null || isTexts(value)));
+  keep('axis', store.axis, { write: (axis) => (axis === 'step' ? undefined : axis), read: (written) => { if (!/^(step|epoch|time|scalar:.+)$/.test(written)) throw new RangeError(written); return /** @type {import('./model/axis.js').AxisMode} */ (written); } });
+  keep('range', store.range, json((range) => range === null, /** @returns {value is [number, number]} */ (value) => isNumbers(value) && value.length === 2));
+  keep('speed', store.speed, { write: (speed) => (speed === 1 ? undefined : String(speed)), read: number, ...still });
+  keep('loop', store.loop, { ...flag(false), ...still });
+  keep('pinned', store.pinned, json((list) => list.length === 0, /** @returns {value is import('./source.js').NeuronRef[]} */ (value) => Array.isArray(value) && value.every(isNeuron)));
+  keep('charts', store.scalarChoice, json((list) => list === null, (value) => value === null || isTexts(value)));
+}
+
+/**
+ * What can only be restored when the first layer's steps are known: the step, the tracked neurons and the one in
+ * focus; from then on they are kept too.
+ * @param {Store} store @param {Address} address
+ */
+export function restoreOnceLoaded(store, address) {
+  const { wanted, keep } = address;
+  const stop = effect(() => {
+    const { layer } = store;
+    if (!layer.value) return;
+    queueMicrotask(() => {
+      stop();
+      const now = /** @type {import('./model/layer.js').Layer} */ (store.layer.peek());
+      const { key, run, name } = store.first.peek();
+      if (wanted.step !== undefined && Number.isFinite(Number(wanted.step))) store.seek(nearestIndex(now.steps, Number(wanted.step)));
+      if (wanted.tracked) store.setTracked(key, wanted.tracked.split('.').map(Number).filter((neuron) => Number.isInteger(neuron) && neuron >= 0));
+      if (wanted.neuron && Number(wanted.neuron) < now.neurons) store.focus.value = { run, layer: name, neuron: Number(wanted.neuron) };
+      keepDerived(store, keep);
+      address.start();
+    });
+  });
+}
+
+/** @param {Store} store @param {Address['keep']} keep */
+function keepDerived(store, keep) {
+  /** @template T @param {() => T} get @returns {any} a signal that is only read */
+  const derived = (get) => computed(get);
+  // At the end there is nothing to remember: whoever opens the link sees the newest step.
+  keep('step', derived(() => (store.following.value ? '' : String(store.step.value))), { write: (step) => step || undefined, read: ignore, undoable: false });
+  keep('tracked', derived(() => (store.first.value.trackedBy.value === 'reader' ? store.first.value.tracked.value.join('.') : '')), { write: (list) => list || undefined, read: ignore, undoable: false });
+  keep('neuron', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) === store.first.value.key ? String(ref.neuron) : ''; }), { write: (neuron) => neuron || undefined, read: ignore, undoable: false });
+}
+
+/** @returns {never} */
+const ignore = () => { throw new Error('restored elsewhere'); };
+
+/** @param {string} written @returns {number} */
+function number(written) {
+  const value = Number(written);
+  if (written.trim() === '' || !Number.isFinite(value)) throw new RangeError(written);
+  return value;
+}
+
+/** Numbers as "3-7.12". @param {number[]} numbers */
+export function spans(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  /** @type {[number, number][]} */
+  const parts = [];
+  for (const value of sorted) {
+    const last = parts[parts.length - 1];
+    if (last && value === last[1] + 1) last[1] = value;
+    else parts.push([value, value]);
+  }
+  return parts.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join('.');
+}
+
+/** @param {string} written @returns {number[]} */
+export const fromSpans = (written) => written.split('.').filter(Boolean).flatMap((part) => {
+  const [from, to = from] = part.split('-').map(number);
+  if (!(from >= 0 && to >= from && to - from < 1e7)) throw new RangeError(part);
+  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+});

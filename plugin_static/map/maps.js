@@ -1,0 +1,57 @@
+// @ts-check
+/** The maps in the well: one for each source side by side, or all on one; they share the camera. */
+import { computed, effect } from '../lib.js';
+import { MAX_COMPARED } from '../store.js';
+import { mountMap } from './view.js';
+
+const LEAST_ZOOM = 0.6;
+const MOST_ZOOM = 60;
+
+/** @typedef {ReturnType<typeof mountMaps>} Maps */
+
+/**
+ * @param {HTMLElement} host @param {import('../store.js').Store} store @param {import('../lib.js').Signal<import('../theme.js').Palette>} palette
+ */
+export function mountMaps(host, store, palette) {
+  const list = Array.from({ length: MAX_COMPARED + 1 }, (_, place) => {
+    const element = document.createElement('div');
+    element.className = 'map';
+    element.id = place === 0 ? 'map' : `map-${place + 1}`;
+    const name = document.createElement('header');
+    name.className = 'map-name';
+    const frame = document.createElement('div');
+    frame.className = 'map-frame';
+    frame.append(element, name);
+    host.append(frame);
+    const shown = computed(() => {
+      const all = store.sources.value;
+      if (store.layout.value === 'overlay') return place === 0 ? all : [];
+      return all.slice(place, place + 1);
+    });
+    effect(() => { frame.hidden = shown.value.length === 0 && place > 0; });
+    return { frame, name, ...mountMap(element, store, palette, () => shown.value, place === 0) };
+  });
+  effect(() => { host.dataset.maps = String(store.layout.value === 'overlay' ? 1 : Math.max(1, store.sources.value.length)); });
+
+  const zoomAround = (/** @type {number} */ factor, /** @type {number} */ x, /** @type {number} */ y) => {
+    const view = store.view.peek();
+    const k = Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, view.k * factor));
+    store.view.value = { k, x: x - ((x - view.x) * k) / view.k, y: y - ((y - view.y) * k) / view.k };
+  };
+  const [first] = list;
+  return {
+    list,
+    /** The map that shows a neuron, with its pixel there. @param {import('../source.js').NeuronRef} ref */
+    find: (ref) => list.flatMap((map) => { const pixel = map.frame.hidden ? null : map.pixelOf(ref); return pixel ? [{ map, pixel }] : []; })[0] ?? null,
+    /** @param {number} factor */
+    zoomBy: (factor) => zoomAround(factor, first.size.peek().width / 2, first.size.peek().height / 2),
+    fit: () => { store.view.value = { k: 1, x: 0, y: 0 }; },
+    /** Bring a place into view. @param {number} mapX @param {number} mapY */
+    centreOn: (mapX, mapY) => {
+      const { width, height } = first.size.peek();
+      const fit = first.fit.peek();
+      const k = Math.max(1.6, store.view.peek().k);
+      store.view.value = { k, x: width / 2 - k * (fit.x + fit.scale * mapX), y: height / 2 - k * (fit.y - fit.scale * mapY) };
+    },
+  };
+}

@@ -1,0 +1,15 @@
+// @ts-check
+/** What the tab has fetched of one run. */
+
+/**
+ * @typedef {object} RunData What the tab has fetched of one run.
+ * @property {Record<string, import('./space.js').Space>} spaces by fingerprint
+ * @property {Record<string, import('../api.js').Metrics[]>} timeline by layer
+ * @property {Record<string, import('./layer.js').Layer>} layers by name, only those shown
+ * @property {string[]} tags scalar tags
+ * @property {Record<string, import('../api.js').ScalarPoint[]>} scalars by tag, only those asked for
+ * @property {Map<number, import('./images.js').Tile>} tiles by image id
+ */
+
+/** @returns {RunData} */
+export const emptyRunData = () => ({ spaces: {}, timeline: {}, layers: {}, tags: [], scalars: {}, tiles: new Map() });
