@@ -123,10 +123,18 @@ class Answers:
         return pack_payload("layer", latest, attrs, stack_neurons(found, steps, entry.neurons, part))
 
     def neuron(
-        self, source: Source, run: str, layer: str, neuron: int, step: int, k: int, across: bool = False
+        self,
+        source: Source,
+        run: str,
+        layer: str,
+        neuron: int,
+        step: int,
+        k: int,
+        across: bool = False,
+        film: Sequence[int] = (),
     ) -> dict[str, Any]:
         """Answer of `neuron`: one neuron's labels over time and its neighbours at a step."""
-        return self._cards.describe(source, run, layer, neuron, step, k, across)
+        return self._cards.describe(source, run, layer, neuron, step, k, across, film)
 
     def scalar_tags(self, source: Source, run: str) -> dict[str, Any]:
         """Answer of `scalars` without a tag."""

@@ -28,6 +28,7 @@ BINARY = "application/octet-stream"
 TAB_NAME = "Concept Monitor"
 MAX_NEAREST = 100
 MAX_WORDS = 64
+MAX_FILM = 64
 PARTS: tuple[Part, ...] = ("all", "frames", "details")
 
 _logger = logging.getLogger(__name__)
@@ -151,7 +152,10 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             raise BadRequestError(f"parameter 'k' is {k}; it must be from 0 to {MAX_NEAREST}")
         nearest = 10 if k is None else k
         across = request.choice("across", ("0", "1")) == "1"
-        return request.json(self._answers.neuron(request.source, run, layer, neuron, step, nearest, across))
+        film = request.numbers("film", MAX_FILM)
+        return request.json(
+            self._answers.neuron(request.source, run, layer, neuron, step, nearest, across, film)
+        )
 
     def _distances(self, request: _Request) -> wrappers.Response:
         run, layer, step = request.text("run"), request.text("layer"), request.optional_number("step")
@@ -226,6 +230,13 @@ class _Request:
             )
         return values
 
+    def numbers(self, name: str, most: int) -> list[int]:
+        """A parameter of whole numbers that may be given several times, without repetitions."""
+        values = self.texts(name, most)
+        for value in values:
+            _check_number(name, value)
+        return [int(value) for value in values]
+
     def text(self, name: str) -> str:
         value = self.optional_text(name)
         if value is None:
@@ -245,8 +256,7 @@ class _Request:
         value = self.optional_text(name)
         if value is None:
             return None
-        if not re.fullmatch(r"-?[0-9]{1,18}", value):
-            raise BadRequestError(f"parameter {name!r} is {value[:80]!r}; it must be a whole number")
+        _check_number(name, value)
         return int(value)
 
     def number(self, name: str) -> int:
@@ -274,6 +284,11 @@ class _Request:
         if etag:
             response.set_etag(etag)
         return response  # type: ignore[no-any-return]
+
+
+def _check_number(name: str, value: str) -> None:
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+        raise BadRequestError(f"parameter {name!r} is {value[:80]!r}; it must be a whole number")
 
 
 def _error(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.embeddings import StepEmbedding, read_embedding
 from conceptmon_tb.plugin.entry import LoggedLayer
 from conceptmon_tb.plugin.errors import NotFoundError
-from conceptmon_tb.plugin.labels import finite, label_neuron, name_at
+from conceptmon_tb.plugin.labels import NamesOfSpace, finite, label_neuron, name_at
 from conceptmon_tb.plugin.lookup import Lookup, Names
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.snapshot import FloatArray
@@ -31,7 +31,15 @@ class NeuronCards:
         self._lookup = lookup
 
     def describe(
-        self, source: Source, run: str, layer: str, neuron: int, step: int, k: int, across: bool
+        self,
+        source: Source,
+        run: str,
+        layer: str,
+        neuron: int,
+        step: int,
+        k: int,
+        across: bool,
+        film: Collection[int] = (),
     ) -> dict[str, Any]:
         """Return the answer of `neuron`.
 
@@ -43,6 +51,7 @@ class NeuronCards:
             step: Any number.
             k: Number of neighbours.
             across: Whether to look for its like in other layers and runs.
+            film: Steps whose concepts and images are told too; those that are not in the log are left out.
 
         Raises:
             NotFoundError: There is no such run, layer, neuron or step.
@@ -61,7 +70,7 @@ class NeuronCards:
             "neuron": neuron,
             **_describe(arrays, neuron, names.of(fingerprint)),
             "step": step,
-            "history": self._history(logged, neuron, names),
+            "history": self._history(logged, neuron, names, set(film)),
             "nearest": [],
             "nearest_error": problem,
         }
@@ -78,11 +87,19 @@ class NeuronCards:
             card |= self._across(logged, step, fingerprint, direction)
         return card
 
-    def _history(self, logged: LoggedLayer, neuron: int, names: Names) -> list[dict[str, Any]]:
+    def _history(
+        self, logged: LoggedLayer, neuron: int, names: Names, film: Collection[int]
+    ) -> list[dict[str, Any]]:
         steps = [step for step, _ in logged.entry.steps]
         payloads = self._lookup.neurons(logged, steps, "frames")
+        # What a card shows of a step is several times what the map needs: read where it is asked for.
+        details = self._lookup.neurons(logged, [step for step in steps if step in film], "details")
         return [
-            {"step": step, **label_neuron(payloads[step].arrays, neuron, names.of(space))}
+            {
+                "step": step,
+                **label_neuron(payloads[step].arrays, neuron, names.of(space)),
+                **(_tell_details(details[step].arrays, neuron, names.of(space)) if step in details else {}),
+            }
             for step, space in zip(steps, logged.entry.spaces, strict=True)
             if step in payloads
         ]
@@ -130,10 +147,18 @@ class NeuronCards:
 def _describe(
     arrays: Mapping[str, npt.NDArray[Any]], neuron: int, names: tuple[list[str], list[str]]
 ) -> dict[str, Any]:
+    return {
+        **label_neuron(arrays, neuron, names),
+        **_tell_details(arrays, neuron, names),
+        "position": [finite(value) for value in arrays["position"][neuron]],
+    }
+
+
+def _tell_details(arrays: Mapping[str, npt.NDArray[Any]], neuron: int, names: NamesOfSpace) -> dict[str, Any]:
+    """Top concepts and most activating images."""
     words, categories = names
     ids, similarity = widen_ids(arrays["concept_ids"][neuron]), arrays["similarity"][neuron]
     return {
-        **label_neuron(arrays, neuron, names),
         "concepts": [
             {
                 "id": int(i),
@@ -144,7 +169,6 @@ def _describe(
             for i, s in zip(ids, similarity, strict=True)
             if i >= 0
         ],
-        "position": [finite(value) for value in arrays["position"][neuron]],
         "top_images": [int(i) for i in widen_ids(arrays["top_images"][neuron]) if i >= 0],
         "top_patches": _patches(arrays, neuron),
     }

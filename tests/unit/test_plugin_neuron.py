@@ -136,3 +136,17 @@ def test_a_run_that_goes_is_no_longer_compared(provider: FakeProvider, monkeypat
 def test_what_is_not_there_is_said(provider: FakeProvider, neuron: int, step: int) -> None:
     with pytest.raises(NotFoundError):
         across(provider, neuron=neuron, step=step)
+
+
+def test_steps_of_the_film_have_concepts_images_and_patches(provider: FakeProvider) -> None:
+    answer = Answers().neuron(Source(provider), "one", "layer1", 3, 2, 0, film=[0, 3, 99])
+    by_step = {entry["step"]: entry for entry in answer["history"]}
+    assert [step for step, entry in by_step.items() if "top_images" in entry] == [0, 3]
+    for step in (0, 3):
+        snapshot = ONE[step]["layer1"]
+        assert by_step[step]["top_images"] == [i for i in snapshot.top_images[3].tolist() if i >= 0]
+        assert [one["id"] for one in by_step[step]["concepts"]] == snapshot.concept_ids[3].tolist()
+        assert snapshot.top_patches is not None
+        boxes = [box if any(box) else None for box in snapshot.top_patches[3].tolist()]
+        assert by_step[step]["top_patches"] == boxes[: len(by_step[step]["top_images"])]
+    assert by_step[0]["word"] == ONE[0]["layer1"].words[3]
