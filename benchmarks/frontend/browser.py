@@ -29,6 +29,10 @@ BARE_PAGE = f"""<!doctype html><title>bare</title>
 <body style="margin: 0"><canvas></canvas><script type="module" src="/{BARE}.js"></script>"""
 EMPTY_PAGE = "<!doctype html><title>empty</title>"
 TIMEOUT_MS = 240_000
+QUIET_LOOKS = 8  # of half a second each without a request for frames: then nothing more will come
+FRAMES_FETCHED = (
+    "performance.getEntriesByType('resource').filter(({name}) => name.includes('part=frames')).length"
+)
 MIB = 1 << 20
 
 
@@ -159,17 +163,16 @@ def wait_until_loaded(page: Page, frame: Frame, seconds: float = 120) -> float |
         Seconds since the navigation; None if the tab keeps less than all of them.
     """
     deadline = time.monotonic() + seconds
-    before = -1.0
-    while time.monotonic() < deadline:
+    before, quiet = -1, 0
+    while time.monotonic() < deadline and quiet < QUIET_LOOKS:
         page.wait_for_timeout(500)
         marks = _marks(frame)
         if marks["loaded"]:
-            return float(marks["loaded"] - page.evaluate("performance.timeOrigin")) / 1000
-        fetched = frame.evaluate("performance.getEntriesByType('resource').length")
-        if fetched == before and frame.evaluate("document.documentElement.dataset.ready") == "true":
-            return None  # nothing more is asked for
+            return (marks["loaded"] - page.evaluate("performance.timeOrigin")) / 1000
+        fetched = frame.evaluate(FRAMES_FETCHED)
+        quiet = quiet + 1 if fetched == before else 0
         before = fetched
-    return None
+    return None  # nothing more is asked for, and not all is there
 
 
 def scrub(chromium: Chromium, page: Page, target: Frame | Page, script: str, frames: int) -> Scrub:

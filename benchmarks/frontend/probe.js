@@ -1,5 +1,6 @@
 // Runs in every frame before its own scripts. In the tab's frame it notes when the tab is usable.
 (() => {
+  performance.setResourceTimingBufferSize(10000);
   const now = () => performance.timeOrigin + performance.now();
   const marks = { origin: performance.timeOrigin, ready: 0, usable: 0, loaded: 0, draws: [] };
   Object.assign(window, { conceptmonMarks: marks });
