@@ -37,6 +37,7 @@ setup(
     ],
     extras_require={
         "test": [
+            "axe-playwright-python",
             "hypothesis",
             "mypy",
             "playwright",

@@ -28,6 +28,7 @@ export function keepState(store, address) {
   });
   keep('layout', store.layout, oneOf(['side', 'overlay']));
   keep('panel', store.panel, { ...oneOf(['overview', 'neurons', 'concepts', 'compare']), ...still });
+  keep('column', store.columnWidth, { write: (width) => (width === null ? undefined : String(width)), read: number, ...still });
   keep('hidden', store.hidden, { write: (set) => (set.size ? JSON.stringify([...set]) : undefined), read: (written) => { const list = JSON.parse(written); if (!isTexts(list)) throw new TypeError(written); return new Set(list); } });
   keep('concept', store.concept, { write: (word) => word ?? undefined, read: (written) => written });
   keep('selection', store.selection, {

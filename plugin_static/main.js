@@ -8,6 +8,7 @@ import { effect, html, render } from './lib.js';
 import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
+import { mountDivider } from './panels/divider.js';
 import { mountEmpty } from './panels/empty.js';
 import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
@@ -27,6 +28,7 @@ const PAGE = html`
     <section id="well" aria-label="Concept map"><div id="maps"></div>
       <header id="caption"></header><div id="foot"><div id="legend" role="group" aria-label="Categories"></div><div id="threshold" role="group" aria-label="Threshold"></div></div>
       <div id="tools" role="toolbar" aria-label="Map tools" aria-orientation="vertical"></div><div id="card" hidden></div></section>
+    <div id="divider" role="separator" tabindex="0" aria-orientation="vertical" aria-label="Width of the panels" data-own-keys title="Drag to give map or panels more room; double-click for the usual width"></div>
     <aside id="column" aria-label="Panels"><div id="panels" role="tablist" aria-label="Panels"></div>
       <div id="panel-overview" class="panel" role="tabpanel" aria-labelledby="tab-overview"><div id="charts"></div><div id="inspector"></div></div>
       <div id="panel-neurons" class="panel" role="tabpanel" aria-labelledby="tab-neurons" hidden></div>
@@ -62,6 +64,7 @@ export async function start(body) {
   mountTools(element('tools'), store, maps);
   mountHoverCard(element('card'), store, maps, api);
   mountPanels(element('panels'), store);
+  mountDivider(element('divider'), /** @type {HTMLElement} */ (document.querySelector('.app')), store);
   const charts = mountCharts(element('charts'), store, player);
   mountInspector(element('inspector'), store, charts.x, api);
   mountTimeline(element('timeline'), store, player);

@@ -44,6 +44,8 @@ function createState() {
     compared: signal(/** @type {Shown[]} */ ([])),
     layout: signal(/** @type {Layout} */ ('side')),
     panel: signal(/** @type {PanelName} */ ('overview')),
+    /** Width of the panels in px, null: the usual one. */
+    columnWidth: signal(/** @type {number | null} */ (null)),
     // Filters, one set for all views
     hidden: signal(/** @type {ReadonlySet<string>} */ (new Set())),
     concept: signal(/** @type {string | null} */ (null)),

@@ -154,7 +154,9 @@ def test_the_run_chooser_changes_the_run(open_tab: OpenTab) -> None:
     tab.frame.click(".menu-main[title=poor]")
 
     tab.until(lambda: tab.text(".run-name") == "poor", "the poor run is chosen")
-    tab.until(lambda: tab.text("#caption .epoch-summary").startswith("0 of"), "nothing is interpretable in it")
+    tab.until(
+        lambda: tab.text("#caption .epoch-summary").startswith("0 of"), "nothing is interpretable in it"
+    )
 
 
 def test_two_runs_share_one_map(open_tab: OpenTab) -> None:
@@ -164,7 +166,10 @@ def test_two_runs_share_one_map(open_tab: OpenTab) -> None:
     tab.until(lambda: tab.frame.locator("path.line.other").count() >= 3, "dotted lines of the other run")
 
     assert tab.text(".map-frame:not([hidden]) .map-name h2") == "poor"
-    tab.until(lambda: tab.text(".map-frame:not([hidden]) .map-name p").startswith("0 of 256 neurons"), "how the other run fares")
+    tab.until(
+        lambda: tab.text(".map-frame:not([hidden]) .map-name p").startswith("0 of 256 neurons"),
+        "how the other run fares",
+    )
     stars = [
         tab.frame.locator(f"{which} .stars path").first.get_attribute("transform")
         for which in ("#map", "#map-2")
