@@ -103,6 +103,7 @@ def _span(
     """From the number of a cell to where its box begins and ends on the thumbnail, outwards to 1/255."""
     centre = (index + (1 + AFTER - BEFORE) / 2) / cells
     reach = max((1 + AFTER + BEFORE) / cells, SMALLEST_SIDE) / 2
-    ends = [start + (end - start) * np.clip(side, 0, 1) for side in (centre - reach, centre + reach)]
+    sides = np.clip(centre - reach, 0, 1 - SMALLEST_SIDE), np.clip(centre + reach, SMALLEST_SIDE, 1)
+    ends = [start + (end - start) * side for side in sides]
     inside = np.clip(np.round(np.sort(ends, axis=0) * BOX_UNITS, 3), 0, BOX_UNITS)
     return np.floor(inside[0]), np.ceil(inside[1])

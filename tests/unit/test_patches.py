@@ -35,6 +35,10 @@ def test_a_box_in_a_fine_map_is_wide_enough_to_be_seen() -> None:
     assert top < 255 * 0.505 < bottom
 
 
+def test_a_box_in_the_corner_of_a_fine_map_is_no_smaller() -> None:
+    assert box_of(one_peak(0, 99, (100, 100))) == [223, 0, 255, 32]
+
+
 def test_a_thing_of_a_cells_size_is_inside_however_it_lies() -> None:
     for start in range(25):
         image = torch.zeros(1, 1, 32, 32)
