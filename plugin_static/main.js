@@ -8,11 +8,15 @@ import { effect, html, render } from './lib.js';
 import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
+import { mountConcepts } from './panels/concepts/concepts.js';
 import { mountDivider } from './panels/divider.js';
 import { mountEmpty } from './panels/empty.js';
+import { mountExplanations } from './panels/explain.js';
+import { mountHelp } from './panels/help.js';
 import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
 import { mountPanels } from './panels/panels.js';
+import { mountThreshold } from './panels/threshold.js';
 import { mountTimeline } from './panels/timeline.js';
 import { mountTopBar } from './panels/topbar.js';
 import { bindKeys, createPlayer } from './player.js';
@@ -57,16 +61,19 @@ export async function start(body) {
   const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
   const maps = mountMaps(element('maps'), store, palette);
-  mountTopBar(element('top'), store, maps);
+  mountExplanations(body);
+  mountTopBar(element('top'), store, maps, { address, help: mountHelp(body) });
   mountCaption(element('caption'), store);
   mountComparedCaptions(maps, store);
   mountLegend(element('legend'), store);
+  mountThreshold(element('threshold'), store);
   mountTools(element('tools'), store, maps);
   mountHoverCard(element('card'), store, maps, api);
   mountPanels(element('panels'), store);
   mountDivider(element('divider'), /** @type {HTMLElement} */ (document.querySelector('.app')), store);
   const charts = mountCharts(element('charts'), store, player);
   mountInspector(element('inspector'), store, charts.x, api);
+  mountConcepts(element('panel-concepts'), store, api);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);
 

@@ -8,7 +8,7 @@ import { icon, star } from './icons.js';
 const KEYS = [
   [['Space'], 'play or pause'],
   [['←', '→'], 'one step back or on'],
-  [['PageUp', 'PageDown'], 'ten steps back or on'],
+  [['PgUp', 'PgDn'], 'ten steps back or on'],
   [['Home', 'End'], 'first or last step'],
   [['1', '–', '9'], 'speed of playing'],
   [['L'], 'loop'],

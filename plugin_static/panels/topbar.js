@@ -9,8 +9,11 @@ import { icon, star } from './icons.js';
 const NARROW = 1180;
 const COLORS = /** @type {const} */ ([['category', 'category'], ['similarity', 'similarity'], ['displacement', 'displacement']]);
 
-/** @param {HTMLElement} host @param {Store} store @param {import('../map/maps.js').Maps} maps */
-export function mountTopBar(host, store, maps) {
+/**
+ * @param {HTMLElement} host @param {Store} store @param {import('../map/maps.js').Maps} maps
+ * @param {{address: import('../address.js').Address, help: {open: () => void}}} parts
+ */
+export function mountTopBar(host, store, maps, { address, help }) {
   const query = signal('');
   const active = signal(0);
   const choose = (/** @type {import('../model/search.js').ConceptMatch | import('../model/search.js').NeuronMatch} */ match) => {
@@ -46,7 +49,9 @@ export function mountTopBar(host, store, maps) {
         aria-expanded=${String(Boolean(query.value))} aria-controls="matches" autocomplete="off" spellcheck="false"
         @input=${(/** @type {any} */ event) => { active.value = 0; query.value = event.target.value; }} @keydown=${onKey}
         @blur=${() => setTimeout(() => { query.value = ''; }, 150)}>
-      ${query.value.trim() ? matchList(matchesNow(), active.value, choose) : nothing}</div>`, host); });
+      ${query.value.trim() ? matchList(matchesNow(), active.value, choose) : nothing}</div>
+    <button type="button" class="icon-button" aria-label="Undo" title="Undo the last change of the view (Ctrl+Z)" ?disabled=${!address.canUndo.value} @click=${address.undo}>${icon('undo')}</button>
+    <button type="button" class="icon-button" aria-label="Help" title="What you see here, keys, and every word explained (?)" @click=${help.open}>${icon('help')}</button>`, host); });
 }
 
 /** @param {ReturnType<typeof searchMatches>} matches @param {number} active @param {(match: any) => void} choose */
