@@ -23,8 +23,8 @@ export function keepState(store, address) {
   keep('layer', store.layerName, text());
   keep('compare', store.compared, {
     // A run alone is enough where its layer is ours.
-    write: (all) => (all.length ? all.map(({ run, layer }) => [run, ...(layer === store.layerName.peek() ? [] : [layer])].map(encodeURIComponent).join('~')).join(',') : undefined),
-    read: (written) => written.split(',').filter(Boolean).slice(0, 3).map((one) => { const [run, layer = ''] = one.split('~').map(decodeURIComponent); return { run, layer }; }),
+    write: (all) => (all.length ? all.map(({ run, layer }) => [run, ...(layer === store.layerName.peek() ? [] : [layer])].map(encodeURIComponent).join(':')).join(',') : undefined),
+    read: (written) => written.split(',').filter(Boolean).slice(0, 3).map((one) => { const [run, layer = ''] = one.split(':').map(decodeURIComponent); return { run, layer }; }),
   });
   keep('layout', store.layout, oneOf(['side', 'overlay']));
   keep('panel', store.panel, { ...oneOf(['overview', 'neurons', 'concepts', 'compare']), ...still });
@@ -48,6 +48,16 @@ export function keepState(store, address) {
     read: (written) => { const [k, x, y] = written.split(',').map(number); return { k, x, y }; }, ...still,
   });
   keep('anchors', store.editedAnchors, json((words) => words === null, (value) => value === null || isTexts(value)));
+  keep('concepts', store.conceptsView, { ...oneOf(['table', 'flow', 'missing']), ...still });
+  keep('base', store.base, { write: (base) => (base === 'first' ? undefined : String(base)), read: (written) => (written === 'first' || written === 'previous' ? written : number(written)) });
+  keep('sort', store.conceptSort, {
+    write: ({ by, down }) => (by === 'now' && down ? undefined : `${down ? '-' : ''}${by}`),
+    read: (written) => { const by = written.replace(/^-/, ''); if (!/^(word|now|change|first|layer:.+)$/.test(by)) throw new RangeError(written); return { by: /** @type {import('./model/concepts.js').SortKey} */ (by), down: written.startsWith('-') }; },
+    ...still,
+  });
+  keep('find', store.conceptText, { ...text(), ...still });
+  keep('flow', store.flowBy, { ...oneOf(['category', 'concept']), ...still });
+  keep('among', store.missingAmong, { ...oneOf(['anchors', 'concepts']), ...still });
   keep('axis', store.axis, { write: (axis) => (axis === 'step' ? undefined : axis), read: (written) => { if (!/^(step|epoch|time|scalar:.+)$/.test(written)) throw new RangeError(written); return /** @type {import('./model/axis.js').AxisMode} */ (written); } });
   keep('range', store.range, json((range) => range === null, /** @returns {value is [number, number]} */ (value) => isNumbers(value) && value.length === 2));
   keep('speed', store.speed, { write: (speed) => (speed === 1 ? undefined : String(speed)), read: number, ...still });
