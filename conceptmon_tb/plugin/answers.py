@@ -15,6 +15,7 @@ from conceptmon_tb.plugin.distances import Distances
 from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
 from conceptmon_tb.plugin.index import RunIndex
 from conceptmon_tb.plugin.labels import finite, label_neuron, name_at
+from conceptmon_tb.plugin.live_words import LiveWords
 from conceptmon_tb.plugin.lookup import Lookup, Names
 from conceptmon_tb.plugin.neurons import (
     Part,
@@ -36,14 +37,20 @@ class Answers:
     Args:
         store: Verified records.
         index: What every run holds.
+        live: Embeds words that a reader types.
     """
 
-    def __init__(self, store: RecordStore | None = None, index: RunIndex | None = None) -> None:
+    def __init__(
+        self,
+        store: RecordStore | None = None,
+        index: RunIndex | None = None,
+        live: LiveWords | None = None,
+    ) -> None:
         self._store = RecordStore() if store is None else store
         self._index = RunIndex(self._store) if index is None else index
         self._lookup = Lookup(self._store, self._index)
         self._cards = NeuronCards(self._lookup)
-        self._words = Words()
+        self._words = Words(live)
         self._distances = Distances(self._lookup, self._words)
 
     def runs(self, source: Source) -> dict[str, Any]:
@@ -185,10 +192,11 @@ class Answers:
                     raise NotFoundError(f"images of run {run!r} at step {step}: {error}") from error
         raise NotFoundError(f"images of run {run!r} at step {step}")
 
-    def anchor(self, source: Source, run: str, word: str, fingerprint: str | None) -> dict[str, Any]:
-        """Answer of `anchor`: where a word of the space is on the map."""
-        space = self._lookup.space(source, run, fingerprint)
-        found = self._words.find(space, word)
+    def anchor(self, source: Source, run: str, word: str, fingerprint: str | None) -> dict[str, Any] | None:
+        """Answer of `anchor`: where a word is on the map; None while its encoder is loading."""
+        found = self._words.place(self._lookup.space(source, run, fingerprint), word)
+        if found is None:
+            return None
         return {
             "word": found.name,
             "kind": found.kind,

@@ -15,7 +15,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from conceptmon_tb.metadata import PLUGIN_NAME
-from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
+from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError, TooManyRequestsError
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.plugin.static_files import StaticFiles
 
@@ -112,7 +112,10 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             except BadRequestError as error:
                 return _error(request, 400, str(error))
             except NotFoundError as error:
-                return _error(request, 404, f"not found: {error}", **error.details)
+                return _error(request, 404, f"not found: {error}", details=error.details)
+            except TooManyRequestsError as error:
+                headers = [("Retry-After", str(error.retry_after))]
+                return _error(request, 429, str(error), headers=headers)
             except tb_errors.PublicError as error:
                 return _error(request, error.http_code, str(error))
             except Exception as error:  # a reader's bug must reach the log and the tab, not just "500"
@@ -180,7 +183,10 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             request.text("word"),
             request.optional_text("fingerprint"),
         )
-        return request.json(self._answers.anchor(request.source, run, word, fingerprint))
+        answer = self._answers.anchor(request.source, run, word, fingerprint)
+        return request.json(
+            {"status": "loading"} if answer is None else answer, 202 if answer is None else 200
+        )
 
     def _export(self, request: _Request) -> wrappers.Response:
         run, layer, step = request.text("run"), request.text("layer"), request.number("step")
@@ -265,8 +271,8 @@ class _Request:
             raise BadRequestError(f"parameter {name!r} is missing")
         return value
 
-    def json(self, content: Mapping[str, Any]) -> wrappers.Response:
-        return self.respond(_dump(content), JSON)
+    def json(self, content: Mapping[str, Any], code: int = 200) -> wrappers.Response:
+        return self.respond(_dump(content), JSON, code=code)
 
     def binary(self, content: bytes, mime_type: str = BINARY) -> wrappers.Response:
         return self.respond(content, mime_type)
@@ -277,10 +283,11 @@ class _Request:
         mime_type: str,
         headers: list[tuple[str, str]] | None = None,
         etag: str = "",
+        code: int = 200,
     ) -> wrappers.Response:
         if etag and etag in self._request.if_none_match:
             return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')])
-        response = http_util.Respond(self._request, content, mime_type, headers=headers)
+        response = http_util.Respond(self._request, content, mime_type, code=code, headers=headers)
         if etag:
             response.set_etag(etag)
         return response  # type: ignore[no-any-return]
@@ -296,9 +303,9 @@ def _error(
     code: int,
     message: str,
     headers: list[tuple[str, str]] | None = None,
-    **details: Any,
+    details: Mapping[str, Any] | None = None,
 ) -> wrappers.Response:
-    content = _dump({"error": message, **details})
+    content = _dump({"error": message, **(details or {})})
     return http_util.Respond(request, content, JSON, code=code, headers=headers)  # type: ignore[no-any-return]
 
 

@@ -15,3 +15,11 @@ class NotFoundError(LookupError):
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.details = details
+
+
+class TooManyRequestsError(RuntimeError):
+    """More of something than is answered at once; `retry_after` seconds later there is room again."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

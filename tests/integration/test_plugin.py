@@ -255,6 +255,27 @@ def test_neuron_answers_history_and_neighbours(server: TensorBoardServer) -> Non
     assert answer["nearest_error"] is None
 
 
+def test_neuron_across_answers_the_other_layers_and_runs(server: TensorBoardServer) -> None:
+    answer = server.json("neuron", run="healthy", layer="layer2", neuron=0, step=3, across=1)
+    assert sorted((row["run"], row["layer"], row["step"]) for row in answer["across"]) == [
+        ("healthy", "layer1", 3),
+        ("poor", "layer1", 2),
+        ("poor", "layer2", 2),
+    ]
+
+
+def test_distances_average_to_d_anchor(server: TensorBoardServer) -> None:
+    answer = server.json("distances", run="healthy", layer="layer2", step=3)
+    d_anchor = server.json("timeline", run="healthy")["layers"]["layer2"][3]["d_anchor"]
+    assert np.mean(answer["distance"]) == pytest.approx(d_anchor, abs=1e-3)
+    query = "run=healthy&layer=layer2&word=garden&word=cat"
+    words = json.loads(server.fetch(f"distances?{query}")[1])["words"]
+    assert [word["word"] for word in words] == ["garden", "cat"]
+    assert all(len(word["distance"]) == 4 for word in words)
+    too_many = "&".join(f"word={number}" for number in range(65))
+    assert server.fetch(f"distances?run=healthy&layer=layer2&{too_many}")[0] == 400
+
+
 def test_scalars_answers_tags_then_points(server: TensorBoardServer) -> None:
     tags = server.json("scalars", run="healthy")["tags"]
     assert {"loss/train", "loss/val", "accuracy/val", "concepts/layer2/d_anchor"} <= set(tags)
@@ -300,6 +321,15 @@ def test_export_answers_one_row_per_neuron(server: TensorBoardServer) -> None:
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "1e3", "step": "0"}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "k": "1000"}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "9" * 30}, 400),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "across": "2"}, 400),
+        ("distances", {"run": "healthy", "layer": "layer2"}, 400),
+        ("distances", {"run": "healthy", "layer": "layer2", "step": "x"}, 400),
+        ("distances", {"run": "healthy", "layer": "layer2", "step": "9"}, 404),
+        ("distances", {"run": "healthy", "layer": "layer9", "step": "0"}, 404),
+        ("distances", {"run": "healthy", "layer": "layer2", "word": "gardn"}, 404),
+        ("distances", {"run": "healthy", "layer": "layer2", "word": "x" * 81}, 400),
+        ("anchor", {"run": "healthy", "word": "x" * 81}, 400),
+        ("anchor", {"run": "healthy", "word": "parliament"}, 404),
         ("export", {"run": "healthy", "layer": "layer2", "step": "0", "format": "exe"}, 400),
         ("timeline", {"run": "nobody"}, 404),
         ("scalars", {"run": "nobody"}, 404),

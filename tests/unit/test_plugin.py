@@ -153,7 +153,14 @@ def test_without_a_data_provider_the_plugin_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["conceptmon_tb.plugin.loader", "conceptmon_tb.plugin.app", "conceptmon_tb.reader"]
+    "module",
+    [
+        "conceptmon_tb.plugin.loader",
+        "conceptmon_tb.plugin.app",
+        "conceptmon_tb.plugin.answers",
+        "conceptmon_tb.plugin.encoder_worker",
+        "conceptmon_tb.reader",
+    ],
 )
 def test_importing_the_plugin_imports_nothing_heavy(module: str) -> None:
     heavy = ("torch", "torchvision", "open_clip", "umap", "numba", "scipy", "sklearn", "tensorflow")
