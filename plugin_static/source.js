@@ -61,9 +61,10 @@ export function createSource(state, { run, layer: name }, leader) {
   const space = computed(() => spaceAt.value(epoch.value));
   const selection = computed(() => state.selection.value.get(key) ?? null);
   const paint = computed(() => (layer.value ? paintLayer(layer.value, spaceAt.value, {
-    colorBy: state.colorBy.value, hidden: state.hidden.value, concept: state.concept.value, sizeBySimilarity: state.sizeBySimilarity.value,
+    colorBy: state.colorBy.value, hidden: state.hidden.value, concept: state.pointedConcept.value ?? state.concept.value, sizeBySimilarity: state.sizeBySimilarity.value,
     // A selection made in one map leaves the others as they are.
-    selection: selection.value,
+    // A concept pointed at is brought out whole, whatever is selected.
+    selection: state.pointedConcept.value === null ? selection.value : null,
   }) : null));
 
   const summary = computed(() => (layer.value?.frames[epoch.value] ? summariseEpoch(layer.value, spaceAt.value, epoch.value) : null));

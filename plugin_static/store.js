@@ -81,6 +81,19 @@ function createState() {
     chosenTracked: signal(/** @type {Record<string, number[]>} */ ({})),
     // Scalars that some view needs, by tag: the loader fetches them for all shown runs.
     wantedScalars: signal(/** @type {ReadonlySet<string>} */ (new Set())),
+    // The panel of concepts
+    conceptsView: signal(/** @type {'table' | 'flow' | 'missing'} */ ('table')),
+    /** The step that changes of concepts are counted from. */
+    base: signal(/** @type {import('./model/concepts.js').Base} */ ('first')),
+    conceptSort: signal(/** @type {import('./model/concepts.js').SortOrder} */ ({ by: 'now', down: true })),
+    conceptText: signal(''),
+    flowBy: signal(/** @type {'category' | 'concept'} */ ('category')),
+    missingAmong: signal(/** @type {'anchors' | 'concepts'} */ ('anchors')),
+    /** The concept under the pointer in a list: brought out on the map while it is there. */
+    pointedConcept: signal(/** @type {string | null} */ (null)),
+    editingAnchors: signal(false),
+    /** Mean distance of the edited anchors to their nearest neuron, by source. */
+    editedDistance: signal(/** @type {Record<string, {step: number, value: number}[]>} */ ({})),
     /** Groups of scalars shown as charts, null for the usual ones. */
     scalarChoice: signal(/** @type {string[] | null} */ (null)),
   };

@@ -59,6 +59,7 @@ export function tallyLayer(layer, spaceAt, before = null) {
     for (let concept = 0; concept < perConcept.length; concept++) if (perConcept[concept]) perRow[rows[concept]] += perConcept[concept];
     return perRow;
   });
+  if (old && counts.length === old.counts.length && counts.every((count, epoch) => count === old.counts[epoch])) return old;
   return { layer, words, categories, rowOf, counts, first: firstSeen(counts, words.length), counted: counts.filter(Boolean).length };
 }
 
@@ -174,3 +175,33 @@ export function baseEpoch(base, steps, epoch) {
   for (let i = 1; i < steps.length; i++) if (Math.abs(steps[i] - base) < Math.abs(steps[nearest] - base)) nearest = i;
   return nearest;
 }
+
+/**
+ * A concept's counts over time as a closed path: flat between two steps would lie, so it is straight lines, with
+ * gaps where a step is not there yet.
+ * @param {Tally} tally @param {number} row @param {number[]} places of the steps on the axis @param {number} width @param {number} height
+ * @returns {string} area of an SVG path, '' where nothing is known
+ */
+export function sparkPath(tally, row, places, width, height) {
+  const most = tally.counts.reduce((max, counts) => Math.max(max, counts?.[row] ?? 0), 0);
+  const span = places[places.length - 1] - places[0];
+  if (!most) return '';
+  const x = (/** @type {number} */ epoch) => (span ? (width * (places[epoch] - places[0])) / span : width / 2);
+  const y = (/** @type {number} */ count) => height - (height * count) / most;
+  let path = '';
+  for (let epoch = 0; epoch < places.length; epoch++) {
+    if (!tally.counts[epoch]) continue;
+    const from = epoch;
+    while (epoch + 1 < places.length && tally.counts[epoch + 1]) epoch++;
+    // A step alone is a thin bar.
+    const [left, right] = [x(from) - (from === epoch ? 0.6 : 0), x(epoch) + (from === epoch ? 0.6 : 0)];
+    path += `M${left.toFixed(1)} ${height}`;
+    if (from === epoch) path += `V${y(countAt(tally, from, row)).toFixed(1)}H${right.toFixed(1)}`;
+    else for (let at = from; at <= epoch; at++) path += `L${x(at).toFixed(1)} ${y(countAt(tally, at, row)).toFixed(1)}`;
+    path += `L${right.toFixed(1)} ${height}Z`;
+  }
+  return path;
+}
+
+/** Names of a column shortened to a few letters, at the front, where layers' names are alike. @param {string} name @param {number} length */
+export const shortEnd = (name, length) => (name.length <= length ? name : `…${name.slice(1 - length)}`);

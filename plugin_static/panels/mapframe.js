@@ -1,6 +1,7 @@
 // @ts-check
 /** What surrounds the map inside its well: caption, notices, legend, tools. */
 import { effect, html, nothing, render } from '../lib.js';
+import { describeNeurons } from '../model/concepts.js';
 import { describeEpoch, describeInvalid } from '../model/history.js';
 import { counted, formatCount, formatNumber, shorten } from '../model/format.js';
 import { NONE_KEY } from '../model/paint.js';
@@ -27,11 +28,24 @@ export function mountCaption(host, store) {
       <p class="epoch-summary" title=${told}>${told}</p>
       ${summary && summary.valid === 0 ? html`<p class="notice warn">${icon('warn')}<span>No neuron has a signal at this step: nothing to draw</span></p>` : nothing}
       ${concept === null ? nothing : html`<p class="chip">showing “${concept}” <button type="button" aria-label="Show all concepts" @click=${() => { store.concept.value = null; }}>${icon('close')}</button></p>`}
+      ${selectionChip(store)}
       ${note ? html`<p class="notice" title=${note}>${icon('info')}<span>${note}</span></p>` : nothing}
       ${skipped.length ? html`<details class="notice warn"><summary>${icon('warn')}<span>${counted(skipped.length, 'record')} could not be read</span></summary>
         <ul>${skipped.slice(0, 20).map(({ layer: name, step, reason }) => html`<li>${name ? `${name}, ` : ''}${step === undefined || step === null ? '' : `step ${step}: `}${reason}</li>`)}</ul></details>` : nothing}
       ${store.problem.value ? html`<p class="notice warn" role="status">${icon('warn')}<span>${store.problem.value}</span></p>` : nothing}`, host);
   });
+}
+
+/** The selected neurons in words, with a button that lets them go. @param {Store} store */
+function selectionChip(store) {
+  const chosen = store.sources.value.filter(({ selection }) => selection.value);
+  const told = chosen.map((source) => {
+    const { layer: { value: layer }, spaceAt, epoch, selection } = source;
+    const text = layer && selection.value ? describeNeurons(layer, spaceAt.value, epoch.value, selection.value) : '';
+    return store.others.value.length ? `${nameOf(store, source)}: ${text}` : text;
+  }).join('; ');
+  if (!chosen.length) return nothing;
+  return html`<p class="chip" title="Selected: ${told}"><span role="status">${told}</span> <button type="button" aria-label="Clear the selection" title="Clear the selection (Escape)" @click=${store.clearSelection}>${icon('close')}</button></p>`;
 }
 
 /** What tells a source apart from the others shown: its run, its layer, or both. @param {Store} store @param {import('../source.js').Source} source */
