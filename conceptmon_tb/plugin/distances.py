@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ from conceptmon_tb.snapshot import BoolArray, FloatArray
 
 # Embeddings of all steps pass through memory for one word; they are kept for the next one if they are small.
 _KEEP_BYTES = 64 * 1024 * 1024
-_REMEMBERED_WORDS = 100_000
+_READERS = 2
+_REMEMBERED_WORDS = 50_000
 _REMEMBERED_SPACES = 256
 
 IntArray = npt.NDArray[np.int64]
@@ -66,7 +68,7 @@ class Distances:
         self._words = words
         self._of_words: RecentItems[Nearest] = RecentItems(_REMEMBERED_WORDS)
         self._of_spaces: RecentItems[Nearest] = RecentItems(_REMEMBERED_SPACES)
-        # One at a time: together they would take no less time, but several times the memory.
+        # One product at a time: together they would take no less time, but several times the memory.
         self._busy = threading.Lock()
 
     def of_step(self, source: Source, run: str, layer: str, step: int) -> dict[str, Any]:
@@ -79,11 +81,10 @@ class Distances:
         fingerprint = logged.space_at(step)
         concepts, anchors = text_embeddings(self._lookup.space(source, run, fingerprint))
         key = (*_key(logged, step), fingerprint)
-        with self._busy:
-            found = self._of_spaces.get(key)
-            if found is None:
-                found = self._measure(logged, step, np.concatenate([concepts, anchors]))
-                self._of_spaces.put(key, found)
+        found = self._of_spaces.get(key)
+        if found is None:
+            found = self._measure(logged, step, np.concatenate([concepts, anchors]))
+            self._of_spaces.put(key, found)
         count = len(concepts)
         return {
             "run": run,
@@ -123,14 +124,20 @@ class Distances:
         )
         keep = self._may_keep(logged, text_embeddings(latest)[0].shape[1])
         skipped = []
-        for row, at in enumerate(steps):
+
+        def measure(at: int) -> dict[int, Nearest] | str:
             try:
-                rows = self._of_step(logged, at, self._embeddings(logged, at, latest.attrs, words), keep)
+                return self._of_step(logged, at, self._embeddings(logged, at, latest.attrs, words), keep)
             except NotFoundError as error:
-                skipped.append({"step": at, "reason": str(error)})
-                continue
-            for column, nearest in rows.items():
-                found.distance[row, column], found.neuron[row, column] = nearest
+                return str(error)
+
+        with ThreadPoolExecutor(_READERS) as pool:
+            for row, (at, answer) in enumerate(zip(steps, pool.map(measure, steps), strict=True)):
+                if isinstance(answer, str):
+                    skipped.append({"step": at, "reason": answer})
+                    continue
+                for column, nearest in answer.items():
+                    found.distance[row, column], found.neuron[row, column] = nearest
         return {
             "run": run,
             "layer": layer,
@@ -165,14 +172,14 @@ class Distances:
         keys: dict[int, Hashable] = {
             place: (*_key(logged, step), _digest(row)) for place, row in embeddings.items()
         }
-        with self._busy:
-            known = {place: self._of_words.get(key) for place, key in keys.items()}
-            missing = [place for place, nearest in known.items() if nearest is None]
-            if missing:
-                measured = self._measure(logged, step, np.stack([embeddings[i] for i in missing]), keep)
-                for place, distance, neuron in zip(missing, *measured, strict=True):
-                    known[place] = Nearest(distance.copy(), neuron.copy())
-                    self._of_words.put(keys[place], Nearest(distance.copy(), neuron.copy()))
+        known = {place: self._of_words.get(key) for place, key in keys.items()}
+        missing = [place for place, nearest in known.items() if nearest is None]
+        if missing:
+            measured = self._measure(logged, step, np.stack([embeddings[i] for i in missing]), keep)
+            for place, distance, neuron in zip(missing, *measured, strict=True):
+                nearest = Nearest(distance.copy(), neuron.copy())
+                known[place] = nearest
+                self._of_words.put(keys[place], nearest)
         return {place: nearest for place, nearest in known.items() if nearest is not None}
 
     def _measure(self, logged: LoggedLayer, step: int, words: FloatArray, keep: bool = True) -> Nearest:
@@ -183,7 +190,8 @@ class Distances:
             )
         flags = self._lookup.neurons_at(logged, step, "frames").arrays["flags"]
         valid = ((flags & FLAG_VALID) != 0) & embedding.present
-        return nearest_neurons(embedding, words, valid, valid & ((flags & FLAG_INTERPRETABLE) != 0))
+        with self._busy:
+            return nearest_neurons(embedding, words, valid, valid & ((flags & FLAG_INTERPRETABLE) != 0))
 
     def _may_keep(self, logged: LoggedLayer, dim: int) -> bool:
         """Whether the embeddings of all steps may stay in the cache without driving out everything else."""

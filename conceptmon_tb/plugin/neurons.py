@@ -30,7 +30,7 @@ _NAMES: Mapping[Part, tuple[str, ...]] = {
     "frames": (*_FRAMES, *_TOP),
     "details": (*_TOP, *_DETAILS),
 }
-_READERS = 3
+_READERS = 2
 _INT32_MAX = 2**31 - 1
 
 
