@@ -9,4 +9,4 @@ export { html, svg, render, nothing } from './vendor/lit/lit-html.js';
 
 // d3's published single file is no ES module: importing it sets a global.
 const d3 = /** @type {typeof import('d3')} */ (Reflect.get(globalThis, 'd3'));
-export const { scaleLinear, line, area, stack, select, zoom, zoomIdentity, easeCubicInOut } = d3;
+export const { scaleLinear, scaleLog, line, area, stack, select, zoom, zoomIdentity, easeCubicInOut, contourDensity } = d3;
