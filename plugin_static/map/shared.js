@@ -10,6 +10,7 @@
  * @property {number} x CSS px of the map's origin
  * @property {number} y
  * @property {number} radius of a point, CSS px
+ * @property {import('../model/space.js').Space | null} [terrain] whose concepts are drawn as faint dots under the neurons
  */
 /**
  * @typedef {object} Sheet one layer of one run to draw; several lie on one map where runs are overlaid
@@ -17,9 +18,11 @@
  * @property {import('../model/paint.js').Paint} paint
  * @property {import('../model/layer.js').Moment} moment
  * @property {number} cursor fractional index, for the age of trails
- * @property {number} source place among those shown, for its own colour
+ * @property {number} source which of the sources' own colours it has
+ * @property {number} [shape] which of SHAPES its neurons have, a disc by default
  * @property {Uint8Array} marks one byte of MARK per neuron
  * @property {import('./trails.js').Trail[]} trails
+ * @property {number} [ghost] step whose places are shown as ghosts; -1 or left out: none
  */
 /**
  * @typedef {object} Renderer
@@ -33,3 +36,7 @@
 export const MARK = { TRACKED: 1, SELECTED: 2, HOVERED: 4, SUGGESTED: 8 };
 /** Above this many neurons the soft haze is left out. */
 export const MAX_HAZE = 3000;
+/** Above this many marks they are written as pixels instead of copied one by one. */
+export const MANY = 4000;
+/** Above this many neurons only those that the reader chose have a ghost. */
+export const MAX_GHOSTS = 3000;

@@ -1,21 +1,36 @@
 // @ts-check
-/** One concept map: points, anchors and words over them, pan and zoom, picking. Mounted twice to compare runs. */
-import { batch, computed, effect, select, signal, untracked, zoom, zoomIdentity } from '../lib.js';
-import { between, pickNeuron, placeOf } from '../model/layer.js';
-import { keyOf } from '../source.js';
+/** One concept map: points, anchors and words over them, pan and zoom, picking. Mounted several times to compare. */
+import { batch, computed, effect, signal, untracked } from '../lib.js';
+import { pickNeuron, placeOf } from '../model/layer.js';
 import { boundingBox, fitTransform, recentre, zoomed } from '../model/geometry.js';
 import { KIND } from '../model/paint.js';
+import { countConcepts } from '../model/select.js';
+import { calm } from './calm.js';
+import { bindKeys } from './keys.js';
+import { layOut, renderOverlay } from './overlay.js';
+import { bindPointer, bindZoom } from './pointer.js';
 import { createRenderer } from './renderer.js';
-import { MARK } from './shared.js';
-import { GENTLE, STRONG } from './trails.js';
-import { renderOverlay } from './overlay.js';
+import { MANY } from './shared.js';
+import { createSheets, pointRadius } from './sheets.js';
 
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../model/geometry.js').Transform} Transform */
 /** @typedef {import('../source.js').Source} Source */
+/** @typedef {import('../source.js').NeuronRef} NeuronRef */
+/** @typedef {ReturnType<typeof mountMap>} MapView */
 
 const MARGIN = { left: 40, right: 60, top: 88, bottom: 64 };
+const NARROW_MARGIN = { ...MARGIN, left: 28, right: 40 };
+const NARROW = 520;
 const PICK_RADIUS = 11;
+
+/** Where the whole space of a source is seen. @param {Source | null} source @param {import('../model/geometry.js').Size} size */
+export function fitOf(source, size) {
+  const spaces = [0, (source?.steps.value.length ?? 1) - 1].map((epoch) => source?.spaceAt.value(epoch) ?? null);
+  const places = spaces.flatMap((space) => (space ? [space.position, space.anchorPosition] : []));
+  const box = boundingBox(...places) ?? { left: -1, right: 1, bottom: -1, top: 1 };
+  return fitTransform(box, size, size.width < NARROW ? NARROW_MARGIN : MARGIN);
+}
 
 /**
  * @param {HTMLElement} host @param {Store} store @param {import('../lib.js').Signal<import('../theme.js').Palette>} palette
@@ -26,76 +41,61 @@ export function mountMap(host, store, palette, sources, isFirst) {
   const canvas = document.createElement('canvas');
   const overlay = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   overlay.setAttribute('class', 'overlay');
-  overlay.setAttribute('role', 'img');
   host.replaceChildren(canvas, overlay);
   const renderer = createRenderer(canvas);
-  host.dataset.renderer = renderer.kind;
   const lead = computed(() => sources()[0] ?? null);
+  const neurons = computed(() => sources().reduce((total, { layer }) => total + (layer.value?.neurons ?? 0), 0));
 
   const size = signal({ width: 0, height: 0 });
-  const fit = computed(() => {
-    const spaces = [0, (lead.value?.steps.value.length ?? 1) - 1].map((epoch) => lead.value?.spaceAt.value(epoch) ?? null);
-    const places = spaces.flatMap((space) => (space ? [space.position, space.anchorPosition] : []));
-    const box = boundingBox(...places) ?? { left: -1, right: 1, bottom: -1, top: 1 };
-    const narrow = size.value.width < 520;
-    return fitTransform(box, size.value, narrow ? { ...MARGIN, left: 28, right: 40 } : MARGIN);
-  });
+  const fit = computed(() => fitOf(lead.value, size.value));
   const transform = computed(() => zoomed(fit.value, store.view.value));
-  const radius = computed(() => {
-    const crowd = 5 - 0.55 * Math.log2(Math.max(1, sources().reduce((total, { layer }) => total + (layer.value?.neurons ?? 0), 0) / 128));
-    const small = Math.min(1, Math.max(0.7, size.value.height / 620));
-    return Math.max(1.5, Math.min(5.2, crowd)) * small * Math.min(2, store.view.value.k ** 0.35);
-  });
+  const radius = computed(() => pointRadius(neurons.value, size.value.height, store.view.value.k));
+  const sheets = createSheets(store, sources);
+
+  /** What is written depends on how many neurons detect each word now. */
+  const detected = calm(
+    () => {
+      void [store.index.value, lead.value?.space.value, lead.value?.metricsNow.value, ...sources().map(({ layer, epoch }) => [layer.value, epoch.value])];
+      return neurons.value > MANY;
+    },
+    () => {
+      const space = lead.value?.space.value ?? null;
+      const alike = sources().filter((source) => space && source.space.value?.fingerprint === space.fingerprint);
+      const layers = alike.flatMap(({ layer, epoch }) => (layer.value ? [{ layer: layer.value, epoch: epoch.value }] : []));
+      return { space, counts: countConcepts(layers, space?.words.length ?? 0), nearest: lead.value?.metricsNow.value?.anchors };
+    },
+  );
+  const written = signal(/** @type {import('../model/geometry.js').Rect[]} */ ([]));
+  keepWritten(host, written);
+  const writing = computed(() => layOut({
+    ...detected.value, size: size.value, transform: transform.value, zoom: store.view.value.k, showLabels: store.showLabels.value,
+    concept: store.pointedConcept.value ?? store.concept.value, anchors: store.anchors.value, keepFree: written.value,
+  }));
 
   let pending = 0;
+  let shown = /** @type {import('./overlay.js').Writing | null} */ (null);
   const paintNow = () => {
     pending = 0;
     const { width, height } = size.peek();
     if (!width || !height) return;
     untracked(() => {
       const started = performance.now();
-      const drawn = sheets.value.map((sheet) => ({ ...sheet, moment: between(sheet.layer, sheet.cursor) }));
-      renderer.draw({ width, height, ratio: Math.min(2, window.devicePixelRatio), ...transform.value, radius: radius.value }, drawn);
+      const drawn = sheets.value;
+      renderer.draw({ width, height, ratio: Math.min(2, window.devicePixelRatio), ...transform.value, radius: radius.value, terrain: detected.value.space }, drawn);
+      const took = performance.now() - started;
+      if (writing.value !== shown) renderOverlay(overlay, (shown = writing.value));
       if (!drawn.length || drawn[0].moment.before < 0) return;
+      host.dataset.renderer = renderer.kind;
       host.dataset.layer = drawn[0].layer.name;
-      host.dataset.drawMs = (performance.now() - started).toFixed(2);
+      host.dataset.drawMs = took.toFixed(2);
       document.documentElement.dataset.ready = 'true';
     });
   };
   const repaint = () => { if (!pending) pending = requestAnimationFrame(paintNow); };
-
-  const sheets = computed(() => sources().flatMap((source) => {
-    const layer = source.layer.value;
-    const paint = source.paint.value;
-    if (!layer || !paint) return [];
-    return [{ layer, paint, cursor: source.cursor.value, source: store.sources.value.indexOf(source), ...marksOf(source, layer) }];
-  }));
-  /** @param {Source} source @param {import('../model/layer.js').Layer} layer */
-  const marksOf = (source, layer) => {
-    const marks = new Uint8Array(layer.neurons);
-    const tracked = source.trackedBy.value === 'suggestion' ? [] : source.tracked.value;
-    const trailing = new Set(tracked);
-    for (const neuron of trailing) marks[neuron] |= MARK.TRACKED;
-    const suggested = source.suggestedOnMap.value;
-    for (const neuron of suggested) marks[neuron] |= MARK.SUGGESTED;
-    const isHere = (/** @type {import('../source.js').NeuronRef | null} */ ref) => ref !== null && keyOf(ref) === source.key && ref.neuron < layer.neurons;
-    const { focus, hovered } = store;
-    if (focus.value && isHere(focus.value)) { marks[focus.value.neuron] |= MARK.SELECTED; trailing.add(focus.value.neuron); }
-    if (hovered.value && isHere(hovered.value)) { marks[hovered.value.neuron] |= MARK.HOVERED; trailing.add(hovered.value.neuron); }
-    const trails = !store.showTrails.value ? [] : [
-      ...suggested.filter((neuron) => !trailing.has(neuron)).map((neuron) => ({ neuron, ...GENTLE })),
-      ...[...trailing].map((neuron) => ({ neuron, ...STRONG })),
-    ];
-    return { marks, trails };
-  };
   effect(() => { renderer.setPalette(palette.value); repaint(); });
-  effect(() => { void [sheets.value, transform.value, radius.value]; repaint(); });
+  effect(() => { void [sheets.value, transform.value, radius.value, detected.value, written.value, store.showLabels.value, store.concept.value, store.pointedConcept.value, store.anchors.value]; repaint(); });
+  effect(() => { overlay.setAttribute('aria-label', `Concept map of ${lead.value?.run ?? ''}: anchors ${store.anchors.value.map(({ word }) => word).join(', ') || 'none'}. Alt and an arrow key lead from neuron to neuron, Enter opens its card.`); });
 
-  effect(() => { renderOverlay(overlay, {
-    space: lead.value?.space.value ?? null, layer: lead.value?.layer.value ?? null, epoch: lead.value?.epoch.value ?? 0, size: size.value, transform: transform.value,
-    zoom: store.view.value.k, showLabels: store.showLabels.value, concept: store.concept.value, run: lead.value?.run ?? '', anchors: store.anchors.value,
-    nearest: lead.value?.metricsNow.value?.anchors, keepFree: writtenOver(host),
-  }); });
   new ResizeObserver(() => {
     // TensorBoard gives a hidden tab no height: keep what was.
     const now = { width: host.clientWidth, height: host.clientHeight };
@@ -110,36 +110,21 @@ export function mountMap(host, store, palette, sources, isFirst) {
     });
   }).observe(host);
 
-  bindZoom(overlay, store);
-  /** The neuron under the pointer, of the topmost source that has one there. @param {MouseEvent} event @returns {import('../source.js').NeuronRef | null} */
-  const pick = (event) => {
+  /** Whether a neuron is drawn and not filtered out. @param {import('./shared.js').Sheet} sheet */
+  const isDrawn = ({ paint }) => (/** @type {number} */ epoch, /** @type {number} */ neuron) => {
+    const kind = paint.at(epoch).kind[neuron];
+    return kind === KIND.FULL || kind === KIND.FAINT;
+  };
+  /** The neuron at a place, of the topmost source that has one there. @param {number} px @param {number} py CSS px of this map @returns {NeuronRef | null} */
+  const pick = (px, py) => {
     const { scale, x, y } = transform.peek();
-    const bounds = overlay.getBoundingClientRect();
-    const mapX = (event.clientX - bounds.left - x) / scale;
-    const mapY = (y - (event.clientY - bounds.top)) / scale;
-    for (const { layer, paint, cursor } of [...sheets.peek()].reverse()) {
-      const drawn = (/** @type {number} */ epoch, /** @type {number} */ neuron) => {
-        const kind = paint.at(epoch).kind[neuron];
-        return kind === KIND.FULL || kind === KIND.FAINT;
-      };
-      const neuron = pickNeuron(layer, cursor, mapX, mapY, PICK_RADIUS / scale, drawn);
-      if (neuron !== null) return { run: layer.run, layer: layer.name, neuron };
+    for (const sheet of [...sheets.peek()].reverse()) {
+      const neuron = pickNeuron(sheet.layer, sheet.cursor, (px - x) / scale, (y - py) / scale, PICK_RADIUS / scale, isDrawn(sheet));
+      if (neuron !== null) return { run: sheet.layer.run, layer: sheet.layer.name, neuron };
     }
     return null;
   };
-  overlay.addEventListener('pointermove', (event) => {
-    const found = event.buttons ? null : pick(event);
-    overlay.classList.toggle('pointing', found !== null);
-    if (!sameNeuron(found, store.hovered.peek())) store.hovered.value = found;
-  });
-  overlay.addEventListener('pointerleave', () => { store.hovered.value = null; });
-  overlay.addEventListener('click', (event) => {
-    const found = pick(event);
-    if (found && (event.shiftKey || event.ctrlKey || event.metaKey)) store.toggleTracked(found);
-    else store.focus.value = sameNeuron(found, store.focus.peek()) ? null : found;
-  });
-
-  /** Pixel of a neuron in this map. @param {import('../source.js').NeuronRef} ref @returns {[number, number] | null} null when it is not on this map */
+  /** Pixel of a neuron in this map. @param {NeuronRef} ref @returns {[number, number] | null} null when it is not on this map */
   const pixelOf = (ref) => {
     const sheet = sheets.value.find(({ layer }) => layer.run === ref.run && layer.name === ref.layer);
     if (!sheet) return null;
@@ -147,31 +132,27 @@ export function mountMap(host, store, palette, sources, isFirst) {
     const [mapX, mapY] = placeOf(sheet.layer, ref.neuron, sheet.cursor);
     return [x + scale * mapX, y - scale * mapY];
   };
-  return { pixelOf, size, fit, host };
+  const map = { host, overlay, pixelOf, pick, isDrawn, sheets, size, fit, transform, sources };
+  bindZoom(overlay, store);
+  bindPointer(map, store);
+  bindKeys(map, store);
+  return map;
 }
 
-/** @param {import('../source.js').NeuronRef | null} a @param {import('../source.js').NeuronRef | null} b */
-const sameNeuron = (a, b) => a === b || (a !== null && b !== null && a.neuron === b.neuron && a.run === b.run && a.layer === b.layer);
-
-/** Places of the caption, legend and tools, in px of the map. @param {HTMLElement} host */
-function writtenOver(host) {
-  const origin = host.getBoundingClientRect();
-  return [...(host.closest('#well')?.querySelectorAll('#caption > *, #legend, #tools, #threshold, .map-name') ?? [])].map((element) => {
-    const { left, right, top, bottom } = element.getBoundingClientRect();
-    return { left: left - origin.left - 4, right: right - origin.left + 4, top: top - origin.top - 2, bottom: bottom - origin.top + 2 };
-  });
-}
-
-/** Pan and zoom through `store.view`, so that maps side by side move together. @param {SVGSVGElement} overlay @param {Store} store */
-function bindZoom(overlay, store) {
-  const behaviour = zoom().scaleExtent([0.6, 60]).clickDistance(4).on('zoom', (/** @type {any} */ event) => {
-    const { k, x, y } = event.transform;
-    const before = store.view.peek();
-    if (before.k !== k || before.x !== x || before.y !== y) store.view.value = { k, x, y };
-  });
-  select(/** @type {Element} */ (overlay)).call(/** @type {any} */ (behaviour)).on('dblclick.zoom', null);
-  effect(() => {
-    const { k, x, y } = store.view.value;
-    Object.assign(overlay, { __zoom: zoomIdentity.translate(x, y).scale(k) });
-  });
+/** Keep the places of caption, legend and tools, in px of the map: nothing else is written there. @param {HTMLElement} host @param {import('../lib.js').Signal<import('../model/geometry.js').Rect[]>} written */
+function keepWritten(host, written) {
+  let pending = 0;
+  const measure = () => {
+    pending = 0;
+    const origin = host.getBoundingClientRect();
+    if (!origin.width) return;
+    const rects = [...(host.closest('#well')?.querySelectorAll('#caption > *, #legend, #tools, #threshold, .map-name') ?? [])].flatMap((element) => {
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      return right > left && bottom > top ? [{ left: left - origin.left - 4, right: right - origin.left + 4, top: top - origin.top - 2, bottom: bottom - origin.top + 2 }] : [];
+    });
+    if (JSON.stringify(rects) !== JSON.stringify(written.peek())) written.value = rects;
+  };
+  // Not at once and not at every change: measuring makes the browser lay out the page.
+  const observer = new ResizeObserver(() => { if (!pending) pending = setTimeout(measure, 60); });
+  queueMicrotask(() => { for (const element of [host, ...(host.closest('#well')?.querySelectorAll('#caption, #legend, #tools, #threshold, .map-name') ?? [])]) observer.observe(element); });
 }

@@ -60,12 +60,13 @@ export function recentre({ k, x, y }, fit, size, newFit, newSize) {
 /**
  * Greedy label placement: right, left, above, below of the mark, else hidden. Earlier requests win.
  * @param {LabelRequest[]} requests @param {Size} size
- * @param {{gap?: number, height?: number, taken?: Rect[], pad?: number}} [options] taken: places to keep free; pad: room around each label
+ * @param {{gap?: number, height?: number, taken?: Rect[], pad?: number, most?: number}} [options] taken: places to keep free; pad: room around each label; most: how many to place
  * @returns {({x: number, y: number} | null)[]} start of the baseline of each label, null for hidden
  */
-export function placeLabels(requests, size, { gap = 11, height = 14, taken = [], pad = 2 } = {}) {
+export function placeLabels(requests, size, { gap = 11, height = 14, taken = [], pad = 2, most = Infinity } = {}) {
   const boxes = [...taken];
   return requests.map(({ x, y, width }) => {
+    if (boxes.length >= taken.length + most) return null;
     const beside = [
       { x: x + gap, y: y + 4 },
       { x: x - gap - width, y: y + 4 },

@@ -225,11 +225,24 @@ export const placeOf = (layer, neuron, cursor) => placeAt(layer, neuron, between
 export function pickNeuron(layer, cursor, x, y, radius, isDrawn) {
   const moment = between(layer, cursor);
   const epoch = epochOf(moment);
+  const a = layer.frames[moment.before]?.position;
+  const b = layer.frames[moment.after]?.position;
+  if (!a || !b) return null;
+  const { share } = moment;
   let best = null;
   let bestSquare = radius * radius;
+  // Written out, without a place object for each: this runs at every move of the pointer.
   for (let neuron = 0; neuron < layer.neurons; neuron++) {
-    const [placeX, placeY] = placeAt(layer, neuron, moment);
-    const square = (placeX - x) ** 2 + (placeY - y) ** 2;
+    let placeX = a[2 * neuron];
+    let placeY = a[2 * neuron + 1];
+    if (placeX !== placeX) {
+      placeX = b[2 * neuron];
+      placeY = b[2 * neuron + 1];
+    } else if (share > 0 && b[2 * neuron] === b[2 * neuron]) {
+      placeX += (b[2 * neuron] - placeX) * share;
+      placeY += (b[2 * neuron + 1] - placeY) * share;
+    }
+    const square = (placeX - x) * (placeX - x) + (placeY - y) * (placeY - y);
     if (square < bestSquare && isDrawn(epoch, neuron)) {
       best = neuron;
       bestSquare = square;
