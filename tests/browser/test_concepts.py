@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import pytest
 
 from tests.browser.tab import Tab
 
 OpenTab = Callable[..., Tab]
 ROWS = ".grid-body .grid-row"
 # Neurons of a layer by word, counted from the logged frames by a plain loop in the page.
-PLAIN_COUNTS = """async ([run, layer, step]) => {
-    const {decodeContainer} = await import('./container.js');
+PLAIN_COUNTS = """async ([run, layer, step, cut]) => {
+    const asked = performance.getEntriesByType('resource').map(({name}) => name);
+    const base = asked.find((name) => name.includes('/runs')).split('runs')[0];
+    const {decodeContainer} = await import(`${base}static/container.js`);
     const ask = async (route, params) => decodeContainer(await (await fetch(
-        `../${route}?${new URLSearchParams(params)}`)).arrayBuffer());
+        `${base}${route}?${new URLSearchParams(params)}`)).arrayBuffer());
     const {attrs: {words}} = await ask('space', {run});
     const {arrays} = await ask('layer', {run, layer, from: step, to: step, part: 'frames'});
     const counts = {};
     for (let n = 0; n < arrays.flags.values.length; n++) {
-        if (arrays.flags.values[n] !== 3) continue;
+        const clear = cut === null ? arrays.flags.values[n] === 3 : arrays.similarity.values[n] > cut;
+        if (!clear || arrays.flags.values[n] < 2) continue;
         const word = words[arrays.concept_ids.values[n]];
         counts[word] = (counts[word] || 0) + 1;
     }
@@ -36,21 +36,10 @@ def open_concepts(open_tab: OpenTab, **state: object) -> Tab:
     return tab
 
 
-def plain_counts(tab: Tab, layer: str, step: int, run: str = "healthy") -> dict[str, int]:
+def plain_counts(tab: Tab, layer: str, step: int, cut: float | None = None) -> dict[str, int]:
     """Count labels from what the plugin answers, without the tab's own code."""
-    counts: dict[str, int] = tab.frame.evaluate(
-        PLAIN_COUNTS.replace("'./container.js'", "new URL('static/container.js', '%s')" % base(tab)),
-        [run, layer, str(step)],
-    )
+    counts: dict[str, int] = tab.frame.evaluate(PLAIN_COUNTS, ["healthy", layer, str(step), cut])
     return counts
-
-
-def base(tab: Tab) -> str:
-    """Address of the plugin's routes."""
-    source: str = tab.frame.evaluate(
-        "performance.getEntriesByType('resource').map((e) => e.name).find((n) => n.includes('/runs'))"
-    )
-    return source.split("runs")[0]
 
 
 def table(tab: Tab) -> list[list[str]]:
@@ -184,12 +173,13 @@ def test_the_table_works_with_the_keyboard_alone(open_tab: OpenTab) -> None:
 
 
 def test_counts_follow_the_threshold(open_tab: OpenTab) -> None:
-    tab = open_concepts(open_tab, step=19)
-    as_logged = sum(int(row[3]) for row in table(tab))
+    tab = open_concepts(open_tab, step=19, threshold=0.6)
+    expected = plain_counts(tab, "layer4", 19, cut=0.6)
 
-    stricter = open_concepts(open_tab, step=19, threshold=0.6)
+    rows = {row[0]: int(row[3]) for row in table(tab)}
 
-    assert 0 < sum(int(row[3]) for row in table(stricter)) < as_logged
+    assert rows == {word: expected.get(word, 0) for word in rows}
+    assert 0 < sum(rows.values()) < sum(plain_counts(tab, "layer4", 19).values())
 
 
 def test_a_concept_that_nobody_has_now_says_when_it_was_there(open_tab: OpenTab) -> None:

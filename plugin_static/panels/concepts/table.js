@@ -1,7 +1,7 @@
 // @ts-check
 /** Every concept that some neuron of the layer has had; only the rows in sight are in the page. */
 import { computed, effect, html, nothing, render, signal } from '../../lib.js';
-import { baseEpoch, changeAt, countAt, lastSeen, neuronsWith, shortEnd, sortRows, sparkPath } from '../../model/concepts.js';
+import { baseEpoch, changeAt, countAt, lastSeen, neuronsWith, ranksByName, shortEnd, sortRows, sparkPath } from '../../model/concepts.js';
 import { counted, formatCount } from '../../model/format.js';
 import { labelOf } from '../../model/layer.js';
 import { wordOf } from '../../model/space.js';
@@ -56,8 +56,8 @@ export function mountTable(host, store, api, tally, isShown) {
     const { name } = store.first.value;
     const other = by.startsWith('layer:') && by !== `layer:${name}` ? by.slice('layer:'.length) : null;
     const theirs = other === null ? null : layers.value.get(other);
+    if (by === 'word') return ranksByName(now);
     return Float64Array.from(now.words, (word, row) => {
-      if (by === 'word') return 0;
       if (by === 'change') return changeAt(now, epoch, base.value, row);
       if (by === 'first') return now.first[row];
       return other === null ? countAt(now, epoch, row) : theirs ? (theirs.get(word) ?? 0) : NaN;
