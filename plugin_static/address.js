@@ -89,7 +89,10 @@ export function createAddress() {
     settle();
   };
 
+  /** The whole state as it is spelt in the address, now: the address itself follows a moment later. @returns {Record<string, string | undefined>} */
+  const now = () => ({ ...state, ...Object.fromEntries([...kept].map(([name, { now: written }]) => [name, written()])) });
+
   /** From now on what changes is written: what a link asks for has been restored. */
   const start = () => { started.value = true; settle(); };
-  return { wanted, keep, undo, canUndo, start };
+  return { wanted, keep, undo, canUndo, start, now };
 }

@@ -50,6 +50,9 @@ export const isHidden = () => window.innerHeight === 0;
 /** State kept in the address, such as `{run: 'a', step: '3'}`. @returns {Record<string, string>} */
 export const readAddress = () => parseHash(host().location.hash);
 
+/** Address of the page around us: what a link to this view begins with. */
+export const hostAddress = () => host().location.href;
+
 /** Keep state in the address without adding to the history. @param {Record<string, string | undefined>} state */
 export function writeAddress(state) {
   const parent = host();

@@ -16,6 +16,7 @@ import { mountHelp } from './panels/help.js';
 import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
 import { mountPanels } from './panels/panels.js';
+import { mountShare } from './panels/share/share.js';
 import { mountThreshold } from './panels/threshold.js';
 import { mountTimeline } from './panels/timeline.js';
 import { mountTopBar } from './panels/topbar.js';
@@ -76,6 +77,7 @@ export async function start(body) {
   mountConcepts(element('panel-concepts'), store, api);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);
+  mountShare(shareHost(), { store, maps, api, address });
 
   effect(() => {
     const known = store.index.value !== null;
@@ -95,6 +97,15 @@ export async function start(body) {
   // So that the keys work at once, without a click into the frame.
   window.focus();
   connectHost({ onReload: loader.refresh, onRunsChanged: loader.refresh });
+}
+
+/** The place for the Share menu in the top bar. */
+function shareHost() {
+  const place = document.getElementById('share');
+  if (place) return place;
+  const added = Object.assign(document.createElement('div'), { id: 'share' });
+  document.getElementById('top')?.append(added);
+  return added;
 }
 
 /** @param {string} href @returns {Promise<void>} */

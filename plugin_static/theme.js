@@ -4,7 +4,7 @@ import { effect, signal } from './lib.js';
 import { SLOTS } from './model/space.js';
 
 /** @typedef {[number, number, number]} Rgb 0..1 each */
-/** @typedef {{slots: Rgb[], none: Rgb, ramp: Rgb[], sources: Rgb[], well: Rgb, ink: Rgb, dark: boolean}} Palette */
+/** @typedef {{slots: Rgb[], none: Rgb, ramp: Rgb[], sources: Rgb[], well: Rgb, ink: Rgb, faint: Rgb, star: Rgb, dark: boolean}} Palette faint: of words that are no anchors */
 
 export const RAMP_STOPS = 5;
 /** Runs or layers shown at once, each with a colour and a dash of its own (`--source-0` is the first). */
@@ -25,7 +25,7 @@ export function createPalette(store) {
 }
 
 /** @returns {Palette} */
-function readPalette() {
+export function readPalette() {
   const style = getComputedStyle(document.documentElement);
   const read = (/** @type {string} */ name) => parseHex(style.getPropertyValue(name));
   return {
@@ -36,6 +36,8 @@ function readPalette() {
     dark: document.documentElement.dataset.theme === 'dark',
     well: read('--well'),
     ink: read('--ink'),
+    faint: read('--ink-3'),
+    star: read('--star'),
   };
 }
 

@@ -1,0 +1,56 @@
+// @ts-check
+/** The Share menu: a link to the view, pictures, the figure for print, animations and tables. */
+import { effect, html, render, signal } from '../../lib.js';
+import { copyText } from '../../export/save.js';
+import { hostAddress } from '../../host.js';
+import { counted, formatCount } from '../../model/format.js';
+import { makeLink } from './link.js';
+import { menuButton, taskMessage } from './menu.js';
+import { countShown, saveTable } from './table.js';
+import { createTask } from './task.js';
+
+/**
+ * @typedef {object} Sharing what the makers of files work with
+ * @property {import('../../store.js').Store} store
+ * @property {import('../../map/maps.js').Maps} maps
+ * @property {import('../../api.js').Api} api
+ * @property {import('../../address.js').Address} address
+ */
+
+/** @param {HTMLElement} host @param {Sharing} sharing */
+export function mountShare(host, sharing) {
+  const { store } = sharing;
+  host.classList.add('share');
+  const task = createTask();
+  const open = signal(false);
+  const onlyShown = signal(false);
+  const setOpen = (/** @type {boolean} */ now) => { open.value = now; };
+  document.addEventListener('pointerdown', (event) => { if (open.peek() && !host.contains(/** @type {Node} */ (event.target))) setOpen(false); });
+
+  /** @returns {import('./menu.js').Section[]} */
+  const sections = () => {
+    const ready = store.layer.value !== null;
+    const table = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveTable(sharing, format, onlyShown.peek(), work)); };
+    const { shown, all } = countShown(store);
+    return [
+      { label: 'Link', items: [
+        { label: 'Copy link', hint: 'the whole view', title: 'Runs, layer, step, camera, selection, filters, anchors, threshold and panels are in the link', run: () => { task.run('Copying the link…', () => copyLink(sharing)); } },
+      ] },
+      { label: `Table of the ${shown === all || !onlyShown.value ? counted(all, 'neuron') : `${formatCount(shown)} of ${counted(all, 'neuron')}`} at this step`, items: [
+        { label: 'Table (CSV)', hint: 'for spreadsheets', title: 'What each neuron detects at this step, with similarities, displacement and place on the map', disabled: !ready, run: table('csv') },
+        { label: 'Table (JSON)', hint: 'for programs', title: 'The same with types, and with what it is of', disabled: !ready, run: table('json') },
+        { label: `Only the ${formatCount(shown)} that are not dimmed`, title: 'Leave out the neurons that selection and filters dim, and those without a signal', checked: onlyShown.value, run: () => { onlyShown.value = !onlyShown.peek(); } },
+      ] },
+    ];
+  };
+  effect(() => { render(html`${menuButton({ sections: open.value ? sections() : [], open: open.value, setOpen })}${taskMessage(task)}`, host); });
+}
+
+/** @param {Sharing} sharing @returns {Promise<import('./task.js').Outcome>} */
+async function copyLink({ address }) {
+  const { link, dropped } = makeLink(hostAddress(), address.now());
+  const copied = await copyText(link);
+  const lost = dropped.length ? ` It would be too long with ${dropped.join(' and ')}: whoever opens it sees the rest of the view without.` : '';
+  if (!copied) return { text: `The browser does not let this page copy: take the link from here.${lost}`, tone: 'warn', detail: link };
+  return { text: `Link to this view copied.${lost}`, tone: lost ? 'warn' : 'plain' };
+}

@@ -1,0 +1,188 @@
+"""Sharing: what a reader takes away from the tab is opened again and compared with what was shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import urllib.request
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.tab import Tab
+from tests.servers import TensorBoardServer
+
+OpenTab = Callable[..., Tab]
+
+
+def open_menu(tab: Tab) -> None:
+    """Open the Share menu with the mouse."""
+    tab.frame.click(".share-button")
+    tab.frame.wait_for_selector("#share-menu")
+
+
+def choose(tab: Tab, label: str, role: str = "menuitem") -> None:
+    """Choose an entry of the menu, which is opened where it is not."""
+    if not tab.frame.locator("#share-menu").count():
+        open_menu(tab)
+    tab.frame.locator(f"#share-menu [role={role}]", has_text=label).first.click()
+
+
+def save(tab: Tab, label: str, seconds: float = 20) -> tuple[str, bytes]:
+    """Choose what gives a file; returns its name and content."""
+    with tab.page.expect_download(timeout=seconds * 1000) as download:
+        choose(tab, label)
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def message(tab: Tab) -> str:
+    """What the tab told last about sharing."""
+    return tab.text(".share-told")
+
+
+def copied_link(tab: Tab) -> str:
+    """The link that the menu puts on the clipboard."""
+    tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    choose(tab, "Copy link")
+    tab.until(lambda: "copied" in message(tab), "the link is copied")
+    return str(tab.frame.evaluate("navigator.clipboard.readText()"))
+
+
+def exported(server: TensorBoardServer, run: str, layer: str, step: int, format_: str) -> str:
+    """The table of the route `export`."""
+    query = f"run={quote(run)}&layer={layer}&step={step}&format={format_}"
+    with urllib.request.urlopen(f"{server.url}data/plugin/conceptmon/export?{query}") as answer:
+        return str(answer.read().decode())
+
+
+def test_the_menu_opens_moves_and_closes_by_keys(open_tab: OpenTab) -> None:
+    tab = open_tab(step=7)
+    tab.until(lambda: tab.step == "7", "the address's step is shown")
+    focused = "document.activeElement.textContent.trim()"
+
+    tab.frame.focus(".share-button")
+    tab.press("Enter")
+    first = tab.frame.evaluate(focused)
+    tab.press("ArrowDown")
+    second = tab.frame.evaluate(focused)
+    tab.press("End")
+    last = tab.frame.evaluate(focused)
+    tab.press("Escape")
+
+    assert first.startswith("Copy link")
+    assert len({first, second, last}) == 3
+    assert tab.frame.locator("#share-menu").count() == 0
+    assert tab.frame.evaluate(focused) == "Share"
+    assert tab.step == "7"
+    assert tab.errors == []
+
+
+def test_a_click_elsewhere_closes_the_menu(open_tab: OpenTab) -> None:
+    tab = open_tab()
+
+    open_menu(tab)
+    tab.frame.click("#top .brand")
+
+    tab.until(lambda: tab.frame.locator("#share-menu").count() == 0, "the menu is closed")
+
+
+def test_a_copied_link_shows_the_same_view_to_somebody_else(open_tab: OpenTab, page: Page) -> None:
+    state: dict[str, object] = {
+        "layer": "layer4",
+        "step": 7,
+        "compare": "poor",
+        "camera": "2,-300,-200",
+        "hidden": '["texture"]',
+        "selection": '[["healthy","layer4","3-5.9"]]',
+        "threshold": "0.2",
+        "color": "similarity",
+        "anchors": '["garden","dog"]',
+        "panel": "concepts",
+        "axis": "epoch",
+        "range": "[2,12]",
+        "tracked": "4.8",
+        "neuron": 8,
+        "speed": "2",
+        "loop": "1",
+        "trails": "0",
+    }
+    tab = open_tab(**state)
+    tab.until(lambda: tab.step == "7", "the address's step is shown")
+
+    link = copied_link(tab)
+    other = page.context.new_page()
+    other.goto(link)
+    frame = other.wait_for_selector("iframe", state="attached").content_frame()
+    assert frame is not None
+    frame.wait_for_selector("#map[data-layer]")
+    seen = Tab(other, frame, [])
+    seen.until(lambda: seen.step == "7", "the link's step is shown")
+
+    for name, value in state.items():
+        if name != "step":
+            assert f"p.conceptmon.{name}={quote(str(value), safe='')}" in link.replace("!", "%21"), name
+    assert copied_link(seen) == link
+
+
+def test_a_link_that_would_be_too_long_leaves_the_selection_out_and_tells(open_tab: OpenTab) -> None:
+    scattered = ".".join(str(2 * i) for i in range(2400))
+    tab = open_tab(layer="layer4", selection=f'[["healthy","layer4","{scattered}"]]', hidden='["texture"]')
+
+    link = copied_link(tab)
+
+    assert "selection" in message(tab)
+    assert "p.conceptmon.selection" not in link
+    assert "p.conceptmon.hidden" in link
+    assert len(link) < 8000
+
+
+@pytest.mark.parametrize("step", [7, 19])
+def test_the_table_has_the_numbers_of_the_route_export(
+    open_tab: OpenTab, server: TensorBoardServer, step: int
+) -> None:
+    tab = open_tab(layer="layer4", step=step)
+    tab.until(lambda: tab.step == str(step), "the address's step is shown")
+
+    name, content = save(tab, "Table (CSV)")
+
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    expected = list(csv.DictReader(io.StringIO(exported(server, "healthy", "layer4", step, "csv"))))
+    assert name == f"concepts_healthy_layer4_step{step}.csv"
+    assert [{key: row[key] for key in expected[0]} for row in rows] == expected
+    assert all(float(row["threshold"]) > 0 for row in rows)
+
+
+def test_the_json_table_is_typed_and_says_what_it_is_of(open_tab: OpenTab, server: TensorBoardServer) -> None:
+    tab = open_tab(layer="layer4", step=7)
+    tab.until(lambda: tab.step == "7", "the address's step is shown")
+
+    _, content = save(tab, "Table (JSON)")
+
+    table = json.loads(content)
+    expected = json.loads(exported(server, "healthy", "layer4", 7, "json"))["neurons"]
+    assert table["sources"][0]["run"] == "healthy"
+    assert table["columns"][:4] == ["run", "layer", "step", "neuron"]
+    assert len(table["neurons"]) == len(expected)
+    for row, wanted in zip(table["neurons"], expected, strict=True):
+        for key, value in wanted.items():
+            if isinstance(value, float):
+                assert math.isclose(row[key], value, rel_tol=1e-6)
+            else:
+                assert row[key] == value
+
+
+def test_the_table_can_leave_out_what_selection_and_filters_dim(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", step=19, selection='[["healthy","layer4","3-5.9"]]', threshold="0.2")
+
+    choose(tab, "not dimmed", role="menuitemcheckbox")
+    _, content = save(tab, "Table (JSON)")
+
+    table = json.loads(content)
+    assert [row["neuron"] for row in table["neurons"]] == [3, 4, 5, 9]
+    assert all(row["threshold"] == pytest.approx(0.2) for row in table["neurons"])
+    assert all(row["interpretable"] == (row["similarity"] > 0.2) for row in table["neurons"])
+    assert table["threshold_set_by_reader"] is True
