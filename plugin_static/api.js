@@ -78,6 +78,8 @@ export function createApi(base) {
   return {
     /** @param {string} [revision] the one that is known @returns {Promise<RunsAnswer>} */
     runs: (revision) => json(address('runs', { revision })),
+    /** Names of all runs that TensorBoard knows, with or without concepts: its own route. @returns {Promise<string[]>} */
+    allRuns: () => json(new URL('../../runs', base).href),
     /** @param {string} run @param {string} [fingerprint] */
     space: (run, fingerprint) => container(address('space', { run, fingerprint })),
     /** @param {string} run @returns {Promise<TimelineAnswer>} */

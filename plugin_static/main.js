@@ -63,7 +63,7 @@ export async function start(body) {
 
   const maps = mountMaps(element('maps'), store, palette);
   mountExplanations(body);
-  mountTopBar(element('top'), store, maps, { address, help: mountHelp(body) });
+  mountTopBar(element('top'), store, maps, { address, api, help: mountHelp(body) });
   mountCaption(element('caption'), store);
   mountComparedCaptions(maps, store);
   mountLegend(element('legend'), store);
