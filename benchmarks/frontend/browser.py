@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 HERE = Path(__file__).parent
 SIZE = {"width": 1440, "height": 900}
@@ -28,7 +29,7 @@ BARE_PAGE = f"""<!doctype html><title>bare</title>
 <link rel="stylesheet" href="/data/plugin/conceptmon/static/style.css">
 <body style="margin: 0"><canvas></canvas><script type="module" src="/{BARE}.js"></script>"""
 EMPTY_PAGE = "<!doctype html><title>empty</title>"
-TIMEOUT_MS = 240_000
+TIMEOUT_MS = 60_000
 QUIET_LOOKS = 8  # of half a second each without a request for frames: then nothing more will come
 FRAMES_FETCHED = (
     "performance.getEntriesByType('resource').filter(({name}) => name.includes('part=frames')).length"
@@ -148,10 +149,15 @@ def open_tab(page: Page, url: str, **state: str) -> tuple[Frame, Opening]:
     Returns:
         The tab's frame, and how long it took.
     """
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     hash_ = "".join(f"&p.conceptmon.{name}={value}" for name, value in state.items())
     page.goto(f"{url}#conceptmon{hash_}", wait_until="commit")
     frame = _iframe(page)
-    frame.wait_for_function("window.conceptmonMarks && window.conceptmonMarks.usable > 0", polling=50)
+    try:
+        frame.wait_for_function("window.conceptmonMarks && window.conceptmonMarks.usable > 0", polling=50)
+    except PlaywrightTimeout as error:
+        raise RuntimeError(f"the tab did not become usable; its errors: {errors}") from error
     marks, origin = _marks(frame), page.evaluate("performance.timeOrigin")
     return frame, Opening((marks["origin"] - origin) / 1000, (marks["usable"] - origin) / 1000)
 
