@@ -65,12 +65,16 @@ function onCurve(b, p, q, c, t) {
   return { x: mix('x'), y: mix('y'), dx: slope('x'), dy: slope('y') };
 }
 
+/** @typedef {{outline: Point[], from: TrailPoint, to: TrailPoint, opacity: [number, number]}} Ribbon between two steps, the newer first */
+
 /**
- * @param {CanvasRenderingContext2D} context in CSS px @param {TrailPoint[]} points in CSS px, newest first
- * @param {Trail} trail @param {(code: number, opacity: number) => string} colorOf
+ * A trail as ribbons that taper with age.
+ * @param {TrailPoint[]} points px, newest first @param {Trail} trail @returns {Ribbon[]} oldest first
  */
-export function drawTrail(context, points, { steps, strength }, colorOf) {
+export function ribbons(points, { steps, strength }) {
   const left = (/** @type {number} */ age) => Math.max(0, 1 - age / steps);
+  /** @type {Ribbon[]} */
+  const made = [];
   for (let i = points.length - 2; i >= 0; i--) {
     const b = points[i];
     const c = points[i + 1];
@@ -84,12 +88,23 @@ export function drawTrail(context, points, { steps, strength }, colorOf) {
       there.push({ x: x - dy * half, y: y + dx * half });
       back.push({ x: x + dy * half, y: y - dx * half });
     }
-    const gradient = context.createLinearGradient(b.x, b.y, c.x, c.y);
-    gradient.addColorStop(0, colorOf(b.code, strength * left(b.age) ** 1.5));
-    gradient.addColorStop(1, colorOf(c.code, strength * left(c.age) ** 1.5));
+    made.push({ outline: [...there, ...back.reverse()], from: b, to: c, opacity: [strength * left(b.age) ** 1.5, strength * left(c.age) ** 1.5] });
+  }
+  return made;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context in CSS px @param {TrailPoint[]} points in CSS px, newest first
+ * @param {Trail} trail @param {(code: number, opacity: number) => string} colorOf
+ */
+export function drawTrail(context, points, trail, colorOf) {
+  for (const { outline, from, to, opacity } of ribbons(points, trail)) {
+    const gradient = context.createLinearGradient(from.x, from.y, to.x, to.y);
+    gradient.addColorStop(0, colorOf(from.code, opacity[0]));
+    gradient.addColorStop(1, colorOf(to.code, opacity[1]));
     context.fillStyle = gradient;
     context.beginPath();
-    for (const { x, y } of [...there, ...back.reverse()]) context.lineTo(x, y);
+    for (const { x, y } of outline) context.lineTo(x, y);
     context.fill();
   }
 }
