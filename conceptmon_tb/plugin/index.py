@@ -12,8 +12,9 @@ import hashlib
 import json
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from conceptmon_tb.metadata import SCHEMA_VERSION, SPACE_TAG, layer_tag, parse_layer_tag
@@ -32,6 +33,9 @@ _SMALL_SERIES_PER_READ = 64
 _BYTES_PER_READ = 24 * 1024 * 1024
 _BYTES_PER_NEURON = 72
 
+# Plain TensorBoard has one experiment; whatever name a request gives it, little is kept.
+_EXPERIMENTS = 8
+
 
 class _Kinds(NamedTuple):
     """Listing of a layer: its metrics, and its neurons, which are tensors or, in large layers, blobs."""
@@ -44,8 +48,25 @@ class _Kinds(NamedTuple):
 _Layers = Mapping[tuple[str, str], _Kinds]
 
 
+@dataclass
+class _Known:
+    """What is known of one experiment.
+
+    Attributes:
+        entries: Layers by run and name.
+        points: Blob sequences by run and tag, with the listing that they were read at.
+        listing: When, and what was listed then.
+        answer: What `describe` answered last, and what it was made of.
+    """
+
+    entries: dict[tuple[str, str], LayerEntry] = field(default_factory=dict)
+    points: dict[tuple[str, str], tuple[Signature, list[BlobPoint]]] = field(default_factory=dict)
+    listing: tuple[float, Listing, Listing] | None = None
+    answer: tuple[object, dict[str, Any]] | None = None
+
+
 class RunIndex:
-    """Keeps one entry per run and layer, brought up to date by `describe`.
+    """Keeps one entry for every run and layer, brought up to date by `describe`.
 
     Args:
         store: Where records come from.
@@ -55,11 +76,9 @@ class RunIndex:
     def __init__(self, store: RecordStore, verify_seconds: float = VERIFY_SECONDS) -> None:
         self._store = store
         self._verify_seconds = verify_seconds
-        self._entries: dict[tuple[str, str, str], LayerEntry] = {}
+        self._experiments: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._answers: dict[str, tuple[object, dict[str, Any]]] = {}
-        self._listings: dict[str, tuple[float, Listing, Listing]] = {}
-        self._points: dict[tuple[str, str, str], tuple[Signature, list[BlobPoint]]] = {}
+        self._mutex = threading.Lock()
 
     def describe(self, source: Source) -> dict[str, Any]:
         """Return the answer of the route `runs`, as documented in `docs/http_api.md`."""
@@ -67,13 +86,13 @@ class RunIndex:
             tensors, blobs = self._list(source, max_age=0)
             layers = dict(_layers(tensors, blobs))
             state = (tensors, blobs, self._store.flaws_found)
-            known = self._answers.get(source.experiment)
-            if known is not None and known[0] == state:
-                return known[1]
+            known = self._known(source)
+            if known.answer is not None and known.answer[0] == state:
+                return known.answer[1]
             complete = self._refresh(source, layers)
             answer = self._answer(source, layers, tensors, blobs)
             if complete:
-                self._answers[source.experiment] = (state, answer)
+                known.answer = (state, answer)
             return answer
 
     def entry(self, source: Source, run: str, layer: str) -> LayerEntry | None:
@@ -87,12 +106,13 @@ class RunIndex:
         kinds = self._listed(source, run).get((run, layer))
         if kinds is None:
             return None
-        entry = self._entries.get((source.experiment, run, layer))
+        entries = self._known(source).entries
+        entry = entries.get((run, layer))
         # Most requests find everything up to date and need not wait for a poll that is being answered.
         if entry is None or not self._is_current(source, (run, layer), entry, kinds):
             with self._lock:
                 self._refresh(source, {(run, layer): kinds}, patient=True)
-                entry = self._entries[source.experiment, run, layer]
+                entry = entries[run, layer]
         return entry
 
     def layers(self, source: Source, run: str) -> list[str]:
@@ -103,13 +123,11 @@ class RunIndex:
         """Steps of each `(run, layer)` that are in one concept space; not all of them verified yet."""
         self.describe(source)
         found: dict[tuple[str, str], list[int]] = {}
-        for (experiment, run, layer), entry in list(self._entries.items()):
-            if experiment == source.experiment:
-                steps = [
-                    s for (s, _), space in zip(entry.steps, entry.spaces, strict=True) if space == fingerprint
-                ]
-                if steps:
-                    found[run, layer] = steps
+        for key, entry in list(self._known(source).entries.items()):
+            in_space = zip(entry.steps, entry.spaces, strict=True)
+            steps = [step for (step, _), space in in_space if space == fingerprint]
+            if steps:
+                found[key] = steps
         return found
 
     def runs(self, source: Source) -> list[str]:
@@ -119,25 +137,34 @@ class RunIndex:
 
     def blob_points(self, source: Source, run: str, tag: str) -> list[BlobPoint]:
         """All points of a blob sequence, sorted by step; empty where the run has no such tag."""
-        key = (source.experiment, run, tag)
+        points = self._known(source).points
         signature = self._list(source)[1].get(run, {}).get(tag)
         if signature is None:
-            self._points.pop(key, None)
+            points.pop((run, tag), None)
             return []
-        known = self._points.get(key)
+        known = points.get((run, tag))
         if known is None or known[0] != signature:
-            known = self._points[key] = (signature, source.blob_points(run, tag))
+            known = points[run, tag] = (signature, source.blob_points(run, tag))
         return known[1]
 
-    def _list(self, source: Source, max_age: float = LISTING_SECONDS) -> tuple[Listing, Listing]:
+    def _known(self, source: Source) -> _Known:
+        """What is known of the request's experiment; a few of them are remembered."""
+        with self._mutex:
+            known = self._experiments.setdefault(source.experiment, _Known())
+            self._experiments.move_to_end(source.experiment)
+            while len(self._experiments) > _EXPERIMENTS:
+                self._store.forget_experiment(self._experiments.popitem(last=False)[0])
+            return known
+
+    def _list(self, source: Source, max_age: float | None = None) -> tuple[Listing, Listing]:
         """All tensor series and all blob sequences, listed not longer ago than that."""
-        known = self._listings.get(source.experiment)
-        if known is not None and time.monotonic() - known[0] < max_age:
+        known, max_age = self._known(source), LISTING_SECONDS if max_age is None else max_age
+        if known.listing is not None and time.monotonic() - known.listing[0] < max_age:
             source.check_access()
-            return known[1], known[2]
+            return known.listing[1:]
         now = time.monotonic()
         tensors, blobs = source.list_all()
-        self._listings[source.experiment] = (now, tensors, blobs)
+        known.listing = (now, tensors, blobs)
         return tensors, blobs
 
     def _listed(self, source: Source, run: str) -> _Layers:
@@ -163,16 +190,17 @@ class RunIndex:
         complete = self._verify_tensors(
             source, {key: kinds.neurons for key, kinds in stale.items() if not kinds.is_blob}, patient
         )
+        entries = self._known(source).entries
         for key in layers:
-            entry, flaws = self._entries[source.experiment, key[0], key[1]], self._flaws(source, key)
-            if (entry.flaws or {}) != flaws:
-                self._entries[source.experiment, key[0], key[1]] = replace(entry, flaws=flaws).merged()
+            flaws = self._flaws(source, key)
+            if (entries[key].flaws or {}) != flaws:
+                entries[key] = replace(entries[key], flaws=flaws).merged()
         return complete
 
     def _verify_tensors(
         self, source: Source, signatures: Mapping[tuple[str, str], Signature], patient: bool
     ) -> bool:
-        entries = {key: self._entries[source.experiment, key[0], key[1]] for key in signatures}
+        entries = self._known(source).entries
         first: list[tuple[str, str]] = []
         later: list[tuple[str, str]] = []
         for run, layer in signatures:
@@ -195,7 +223,7 @@ class RunIndex:
             records = self._store.records(source, run, layer_tag(layer, "neurons"), signature, expected)
             by_point = {record.point: record for record in records}
             verified = replace(entry, neurons_signature=signature, records=by_point, blobs=None)
-            self._entries[source.experiment, run, layer] = verified.merged()
+            self._known(source).entries[run, layer] = verified.merged()
 
     def _list_neurons(self, source: Source, batch: Mapping[tuple[str, str], Signature]) -> None:
         """Learn where the neurons of large layers are; none of them is read."""
@@ -203,18 +231,18 @@ class RunIndex:
         found = source.many_blob_points({run for run, _ in batch}, set(tags.values()))
         for (run, layer), signature in batch.items():
             points = found.get(run, {}).get(tags[run, layer], [])
-            entry = self._entries[source.experiment, run, layer]
+            entry = self._known(source).entries[run, layer]
             listed = replace(
                 entry, neurons_signature=signature, blobs={p.step: p for p in points}, records=None
             )
-            self._entries[source.experiment, run, layer] = listed.merged()
+            self._known(source).entries[run, layer] = listed.merged()
 
     def _needs_metrics(self, source: Source, key: tuple[str, str], signature: Signature) -> bool:
-        entry = self._entries.get((source.experiment, *key))
+        entry = self._known(source).entries.get(key)
         return entry is None or entry.metrics_signature != signature
 
     def _needs_neurons(self, source: Source, key: tuple[str, str], kinds: _Kinds) -> bool:
-        entry = self._entries[source.experiment, key[0], key[1]]
+        entry = self._known(source).entries[key]
         return entry.neurons_signature != kinds.neurons or (entry.blobs is not None) != kinds.is_blob
 
     def _read_metrics(self, source: Source, batch: Mapping[tuple[str, str], Signature]) -> None:
@@ -239,22 +267,19 @@ class RunIndex:
             scalars = counts.get(run, {}).get(layer_tag(layer, "interpretable"), [])
             logged = max(len(records), len({step for step, _, _ in scalars}))
             entry = LayerEntry(signature, tuple(metrics), logged, flaws=self._flaws(source, (run, layer)))
-            self._entries[source.experiment, run, layer] = entry.merged()
+            self._known(source).entries[run, layer] = entry.merged()
 
     def _answer(self, source: Source, layers: _Layers, tensors: Listing, blobs: Listing) -> dict[str, Any]:
-        gone = [k for k in self._entries if k[0] == source.experiment and k[1:] not in layers]
-        for key in gone:
-            del self._entries[key]
-        for point in [
-            k for k in self._points if k[0] == source.experiment and k[2] not in blobs.get(k[1], {})
-        ]:
-            self._points.pop(point, None)
+        known = self._known(source)
+        for key in [key for key in known.entries if key not in layers]:
+            del known.entries[key]
+        for run, tag in list(known.points):
+            if tag not in blobs.get(run, {}):
+                known.points.pop((run, tag), None)
         self._store.forget_runs_except(source, {*tensors, *blobs})
         runs: dict[str, Any] = {}
         for run in sorted({*tensors, *blobs}):
-            entries = {
-                layer: self._entries[source.experiment, run, layer] for name, layer in layers if name == run
-            }
+            entries = {layer: known.entries[run, layer] for name, layer in layers if name == run}
             has_space = SPACE_TAG in blobs.get(run, {})
             if entries or has_space:
                 series = (*tensors.get(run, {}).values(), *blobs.get(run, {}).values())

@@ -233,6 +233,13 @@ class RecordStore:
             for key in [k for k in self._flaws if k[0] == source.experiment and k[1] not in kept]:
                 del self._flaws[key]
 
+    def forget_experiment(self, experiment: str) -> None:
+        """Drop what is known of an experiment; its payloads age out of the cache."""
+        with self._mutex:
+            for known in (self._series, self._locks, self._flaws):
+                for key in [key for key in known if key[0] == experiment]:
+                    known.pop(key, None)
+
     def _lock(self, key: _Key) -> threading.Lock:
         with self._mutex:
             return self._locks.setdefault(key, threading.Lock())

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard import errors
 
 from conceptmon_tb.metadata import Payload, layer_tag
 from conceptmon_tb.payloads import pack_metrics, pack_neurons
+from conceptmon_tb.plugin import index
 from conceptmon_tb.plugin.answers import Answers
 from conceptmon_tb.plugin.app import ConceptMonitorPlugin
 from conceptmon_tb.plugin.cache import PayloadCache
@@ -94,6 +96,47 @@ def test_a_cache_that_is_too_small_changes_nothing_but_speed(provider: FakeProvi
     source = Source(provider)
     assert small.runs(source) == large.runs(source)
     assert small.layer(source, "run", "layer2", None) == large.layer(source, "run", "layer2", None)
+
+
+def test_one_listing_serves_the_requests_of_a_second(provider: FakeProvider, monkeypatch) -> None:
+    answers, source = Answers(), Source(provider)
+    answers.runs(source)
+    provider.calls = 0
+    for _ in range(5):
+        answers.layer(source, "run", "layer1")
+        answers.timeline(source, "run")
+    assert provider.calls == 0
+    log(provider, range(5, 6))
+    monkeypatch.setattr(index, "LISTING_SECONDS", 0.0)
+    later = Answers(index=answers._index, store=answers._store)
+    assert len(later.timeline(source, "run")["layers"]["layer1"]) == 6
+
+
+def test_whoever_may_not_see_an_experiment_gets_nothing_that_is_known_of_it(provider, monkeypatch) -> None:
+    answers, source = Answers(), Source(provider)
+    answers.layer(source, "run", "layer1")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise errors.PermissionDeniedError("not yours")
+
+    monkeypatch.setattr(provider, "experiment_metadata", refuse)
+    for ask in (
+        lambda: answers.layer(source, "run", "layer1"),
+        lambda: answers.timeline(source, "run"),
+        lambda: answers.space(source, "run", None),
+        lambda: answers.neuron(source, "run", "layer1", 0, 1, 1),
+        lambda: answers.distances(source, "run", "layer1", ["cat"], None),
+    ):
+        with pytest.raises(errors.PermissionDeniedError):
+            ask()
+
+
+def test_little_is_kept_of_many_experiments(provider: FakeProvider) -> None:
+    answers = Answers()
+    for number in range(40):
+        answers.layer(Source(provider, experiment=f"experiment {number}"), "run", "layer1")
+    assert len(answers._index._experiments) <= 8
+    assert len({experiment for experiment, _, _ in answers._store._series}) <= 8
 
 
 def test_many_threads_get_the_same_answer(provider: FakeProvider) -> None:
