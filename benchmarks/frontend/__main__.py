@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.frontend import report
-from benchmarks.frontend.measure import Log, Measured, measure_all, measure_openings
+from benchmarks.frontend.measure import VIEWS, Log, Measured, measure_all, measure_openings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "frontend_performance.md"
@@ -47,7 +47,9 @@ def main() -> None:
     if options.write and set(options.parts) != set(PARTS):
         parser.error("--write needs all parts")
     growth = {name: [_shrink(log, options.shrink) for log in logs] for name, logs in GROWTH.items()}
-    steps = (options.repeats + 1 + 1 + options.sweeps) * len({"typical", "large"} & set(options.parts))
+    steps = (options.repeats + 1 + 1 + options.sweeps + len(VIEWS)) * len(
+        {"typical", "large"} & set(options.parts)
+    )
     steps += (options.repeats + 1) * sum(map(len, growth.values())) * ("growth" in options.parts)
     targets: list[report.Target] = []
     found: dict[str, Measured] = {}

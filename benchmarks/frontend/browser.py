@@ -194,7 +194,7 @@ def scrub(chromium: Chromium, page: Page, target: Frame | Page, script: str, fra
     return Scrub(result["deltas"], result["drawn"], result["drawMs"], memory)
 
 
-def open_bare(page: Page, url: str, run: str, layer: str, where: Mapping[str, float]) -> None:
+def open_bare(page: Page, url: str, run: str, layer: str, where: Mapping[str, Any]) -> None:
     """Open the bare renderer on the same data; `where` is the tab's frame as `capture` gives it."""
     page.route(f"**/{BARE}.html", lambda route: route.fulfill(body=BARE_PAGE, content_type="text/html"))
     page.route(f"**/{BARE}.js", _serve_bare)
@@ -203,9 +203,9 @@ def open_bare(page: Page, url: str, run: str, layer: str, where: Mapping[str, fl
     page.evaluate("([run, layer, where]) => window.prepare(run, layer, where)", [run, layer, dict(where)])
 
 
-def capture(frame: Frame) -> dict[str, float]:
-    """Where the tab draws its map: width, height, scale and the like."""
-    where: dict[str, float] = frame.evaluate((HERE / "capture.js").read_text(encoding="utf-8"))
+def capture(frame: Frame) -> dict[str, Any]:
+    """Where and how the tab draws its map: width, height, scale and the like."""
+    where: dict[str, Any] = frame.evaluate((HERE / "capture.js").read_text(encoding="utf-8"))
     return where
 
 

@@ -29,6 +29,14 @@ from tests.synthetic_large import write_large_run
 
 Progress = Callable[[str], None]
 RUN = "large"
+# What else a reader may look at while the time line moves, as the tab's address names it.
+VIEWS = {
+    "neurons": {"panel": "neurons"},
+    "concepts, table": {"panel": "concepts"},
+    "concepts, flow": {"panel": "concepts", "concepts": "flow"},
+    "colour by similarity": {"color": "similarity"},
+    "contours": {"contours": "1"},
+}
 SETTLE_MS = 1500
 
 
@@ -61,6 +69,7 @@ class Measured:
         early: A sweep that begins at the first picture, while frames are still being loaded.
         tab: Sweeps once nothing more is loaded.
         bare: The bare renderer's sweeps, in turn with `tab`.
+        views: Sweeps with other views open.
         megabytes: Size of the event files.
     """
 
@@ -75,6 +84,7 @@ class Measured:
     early: Scrub | None = None
     tab: list[Scrub] = field(default_factory=list)
     bare: list[Scrub] = field(default_factory=list)
+    views: dict[str, list[Scrub]] = field(default_factory=dict)
 
     @property
     def usable(self) -> float:
@@ -129,6 +139,14 @@ def measure_all(log: Log, repeats: int, sweeps: int, frames: int, progress: Prog
                     result = scrub(browser, page if is_tab else bare, target, script, frames)
                     (measured.tab if is_tab else measured.bare).append(result)
                 progress(f"{log}: sweep {number + 1} of {sweeps}")
+            page.context.close()
+            bare.context.close()
+            for name, state in VIEWS.items():
+                with browser.page() as page:
+                    frame, _ = open_tab(page, server.url, **state)
+                    wait_until_loaded(page, frame)
+                    measured.views[name] = [scrub(browser, page, frame, TAB_SCRUB, frames) for _ in range(2)]
+                progress(f"{log}: {name}")
     return measured
 
 

@@ -86,7 +86,8 @@ def as_text(
     parts = (
         [_aligned(["", "measured", "target", "met"], [target.row() for target in targets])] if targets else []
     )
-    parts += [_aligned([str(one.log), ""], _details(one)) for one in found.values()]
+    for one in found.values():
+        parts += [_aligned([str(one.log), ""], _details(one)), _aligned(_VIEWS_HEAD, _views(one))]
     parts += [_aligned(_GROWTH_HEAD, [_growth_row(one) for one in several]) for several in grown.values()]
     return "\n\n".join(parts)
 
@@ -105,12 +106,14 @@ def as_document(
     lines = ["# How fast the tab is", "", written, "", *_METHOD, "", "## Targets", "", *table, ""]
     for one in found.values():
         lines += [f"## {one.log}", "", *_markdown(["", ""], _details(one)), ""]
+        lines += ["While scrubbing with other views open:", "", *_markdown(_VIEWS_HEAD, _views(one)), ""]
     lines += ["## Growth", "", *_GROWTH, ""]
     for name, several in grown.items():
         lines += [f"### With {name}", "", *_markdown(_GROWTH_HEAD, [_growth_row(one) for one in several]), ""]
     return "\n".join(lines)
 
 
+_VIEWS_HEAD = ["view", "frames per second", "of the bare renderer's", "longest frame"]
 _GROWTH_HEAD = [
     "log",
     "event files",
@@ -160,6 +163,19 @@ def _details(one: Measured) -> list[list[str]]:
             12, ["longest frame of a sweep begun at the first picture", f"{one.early.longest:.0f} ms"]
         )
     return rows
+
+
+def _views(one: Measured) -> list[list[str]]:
+    bare = _median(one.bare, "rate")
+    return [
+        [
+            name,
+            f"{_median(sweeps, 'rate'):.1f}",
+            f"{_median(sweeps, 'rate') / bare:.2f}",
+            f"{max(sweep.longest for sweep in sweeps):.0f} ms",
+        ]
+        for name, sweeps in one.views.items()
+    ]
 
 
 def _median(sweeps: Sequence[object], name: str) -> float:

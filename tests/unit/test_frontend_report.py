@@ -16,6 +16,7 @@ def measured(**changes: object) -> Measured:
     one = Measured(
         Log(7000, 100, 4), Opening(1.2, 2.5), 312.0, openings, [1.0, 1.1, 5.0], 2.5, 100 << 20, 150 << 20
     )
+    one.views = {"concepts, flow": [sweep(40), sweep(40)]}
     one.early, one.tab, one.bare = sweep(20), [sweep(20), sweep(40)], [sweep(16), sweep(40)]
     return dataclasses.replace(one, **changes)
 
@@ -50,6 +51,7 @@ def test_text_and_document_hold_all_figures() -> None:
             "never all at once",
             "312 MB",
             "150 MiB",
+            "concepts, flow",
             "500 neurons x 20 epochs x 2 layers, 16 runs",
         ):
             assert figure in made
