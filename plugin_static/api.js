@@ -57,9 +57,9 @@ export function createApi(base) {
     return url.href;
   };
 
-  /** @param {string} url */
-  const get = async (url) => {
-    const response = await fetch(url, { cache: 'no-store' });
+  /** @param {string} url @param {AbortSignal} [signal] */
+  const get = async (url, signal) => {
+    const response = await fetch(url, { cache: 'no-store', signal });
     if (response.ok) return response;
     let message = `TensorBoard answered ${response.status}`;
     try {
@@ -70,8 +70,8 @@ export function createApi(base) {
     throw new ApiError(response.status, message);
   };
 
-  /** @template T @param {string} url @returns {Promise<T>} */
-  const json = async (url) => (await get(url)).json();
+  /** @template T @param {string} url @param {AbortSignal} [signal] @returns {Promise<T>} */
+  const json = async (url, signal) => (await get(url, signal)).json();
   /** @param {string} url */
   const container = async (url) => decodeContainer(await (await get(url)).arrayBuffer());
 
@@ -95,10 +95,16 @@ export function createApi(base) {
     /** Address of one JPEG atlas page. @param {string} run @param {number} step */
     imagePage: (run, step) => address('images', { run, step }),
     /**
-     * @param {string} run @param {string} layer @param {number} neuron @param {number} step @param {number} k
-     * @returns {Promise<any>}
+     * What a neuron's card shows. `film`: steps whose concepts and images are told too.
+     * @param {string} run @param {string} layer @param {number} neuron @param {number} step
+     * @param {{k?: number, across?: boolean, film?: number[], signal?: AbortSignal}} [more]
+     * @returns {Promise<import('./model/neurons.js').NeuronAnswer>}
      */
-    neuron: (run, layer, neuron, step, k) => json(address('neuron', { run, layer, neuron, step, k })),
+    neuron: (run, layer, neuron, step, { k, across, film = [], signal } = {}) => {
+      const url = new URL(address('neuron', { run, layer, neuron, step, k, across: across ? 1 : undefined }));
+      for (const one of film) url.searchParams.append('film', String(one));
+      return json(url.href, signal);
+    },
     /** Address of a table of labels. @param {string} run @param {string} layer @param {number} step */
     exportTable: (run, layer, step) => address('export', { run, layer, step, format: 'csv' }),
   };

@@ -63,6 +63,9 @@ export function keepState(store, address) {
   keep('speed', store.speed, { write: (speed) => (speed === 1 ? undefined : String(speed)), read: number, ...still });
   keep('loop', store.loop, { ...flag(false), ...still });
   keep('pinned', store.pinned, json((list) => list.length === 0, /** @returns {value is import('./source.js').NeuronRef[]} */ (value) => Array.isArray(value) && value.every(isNeuron)));
+  keep('cards', store.neuronsAs, oneOf(['cards', 'figure']));
+  keep('figcount', store.figureCount, { write: (count) => (count === 5 ? undefined : String(count)), read: (written) => Math.max(2, Math.min(6, Math.round(number(written)))) });
+  keep('figsteps', store.figureSteps, json((steps) => steps === null, /** @returns {value is number[]} */ (value) => isNumbers(value) && value.length > 1 && value.length <= 6));
   keep('charts', store.scalarChoice, json((list) => list === null, (value) => value === null || isTexts(value)));
 }
 

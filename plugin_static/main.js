@@ -15,6 +15,7 @@ import { mountExplanations } from './panels/explain.js';
 import { mountHelp } from './panels/help.js';
 import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
+import { mountNeurons } from './panels/neurons/panel.js';
 import { mountPanels } from './panels/panels.js';
 import { mountShare } from './panels/share/share.js';
 import { mountThreshold } from './panels/threshold.js';
@@ -75,6 +76,7 @@ export async function start(body) {
   const charts = mountCharts(element('charts'), store, player);
   mountInspector(element('inspector'), store, charts.x, api);
   mountConcepts(element('panel-concepts'), store, api);
+  mountNeurons(element('panel-neurons'), store, api, player);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);
   mountShare(shareHost(), { store, maps, api, address });

@@ -78,6 +78,10 @@ function createState() {
     hovered: signal(/** @type {NeuronRef | null} */ (null)),
     focus: signal(/** @type {NeuronRef | null} */ (null)),
     pinned: signal(/** @type {NeuronRef[]} */ ([])),
+    neuronsAs: signal(/** @type {'cards' | 'figure'} */ ('cards')),
+    /** Columns of the figure of neurons, and their steps where the reader chose them. */
+    figureCount: signal(5),
+    figureSteps: signal(/** @type {number[] | null} */ (null)),
     chosenTracked: signal(/** @type {Record<string, number[]>} */ ({})),
     // Scalars that some view needs, by tag: the loader fetches them for all shown runs.
     wantedScalars: signal(/** @type {ReadonlySet<string>} */ (new Set())),

@@ -24,3 +24,30 @@ export function tileStyle(tile, url, size) {
     `background-position:${-tile.column * size}px ${-tile.row * size}px`,
   ].join(';');
 }
+
+/**
+ * CSS that fills an element of any size with one tile.
+ * @param {Tile} tile @param {string} url of its page
+ */
+export function tileFill(tile, url) {
+  const share = (/** @type {number} */ place, /** @type {number} */ count) => (count > 1 ? (100 * place) / (count - 1) : 0);
+  return [
+    `background-image:url("${encodeURI(decodeURI(url)).replaceAll('"', '%22')}")`,
+    `background-size:${100 * tile.columns}% ${100 * tile.rows}%`,
+    `background-position:${share(tile.column, tile.columns)}% ${share(tile.row, tile.rows)}%`,
+  ].join(';');
+}
+
+/** @typedef {[number, number, number, number]} Patch left, top, right, bottom in 1/255 of the image */
+
+/** CSS that lays a box over the patch of an image. @param {Patch} patch */
+export function patchStyle([left, top, right, bottom]) {
+  const percent = (/** @type {number} */ value) => `${((100 * value) / 255).toFixed(2)}%`;
+  return `left:${percent(left)};top:${percent(top)};width:${percent(right - left)};height:${percent(bottom - top)}`;
+}
+
+/** A patch as it is logged: all zeros, or no area, is not known. @param {ArrayLike<number> | null | undefined} box @returns {Patch | null} */
+export function toPatch(box) {
+  if (!box || box.length < 4 || !(box[2] > box[0]) || !(box[3] > box[1])) return null;
+  return [box[0], box[1], box[2], box[3]];
+}

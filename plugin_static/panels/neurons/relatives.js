@@ -1,0 +1,62 @@
+// @ts-check
+/** Below a card: the neurons closest in meaning, of the same layer and of every other layer and run. */
+import { html, nothing } from '../../lib.js';
+import { formatCount, formatNumber } from '../../model/format.js';
+import { sameNeuron } from '../../model/neurons.js';
+import { keyOf } from '../../source.js';
+import { explain } from '../explain.js';
+import { NEIGHBOURS } from './answers.js';
+
+/** @typedef {import('../../model/neurons.js').Neighbour} Neighbour */
+/** @typedef {import('../../source.js').NeuronRef} NeuronRef */
+
+/** @param {import('../../store.js').Store} store @param {string} run @param {string} layer class of the source's mark, '' where it is not shown */
+export function sourceMark(store, run, layer) {
+  const place = store.sources.value.findIndex(({ key }) => key === keyOf({ run, layer }));
+  return place < 0 ? 'source-none' : `source-${place}`;
+}
+
+/**
+ * One neuron to go to.
+ * @param {import('../../store.js').Store} store @param {NeuronRef} ref @param {Neighbour} label
+ * @param {(category: string) => number} slotOf @param {(ref: NeuronRef) => void} onOpen @param {unknown} [before] what stands above it
+ */
+function relative(store, ref, label, slotOf, onOpen, before = nothing) {
+  const word = label.interpretable ? label.word : 'no clear concept';
+  const hover = (/** @type {NeuronRef | null} */ to) => { if (!sameNeuron(store.hovered.peek(), to)) store.hovered.value = to; };
+  return html`<li><button type="button" class="relative" title="Open neuron ${ref.neuron}: ${word}, cosine ${formatNumber(label.cosine)}" @click=${() => onOpen(ref)}
+    @pointerenter=${() => hover(ref)} @pointerleave=${() => hover(null)} @focus=${() => hover(ref)} @blur=${() => hover(null)}>${before}
+    <span class="relative-line"><span class="relative-id">${ref.neuron}</span><i class="dot ${label.interpretable ? `slot-${slotOf(label.category)}` : 'slot-none'}"></i>
+    <span class="relative-word ${label.interpretable ? '' : 'mute'}">${label.interpretable ? label.word : 'no clear concept'}</span><span class="relative-cosine">${formatNumber(label.cosine)}</span></span></button></li>`;
+}
+
+/** @param {import('../../store.js').Store} store @param {import('./sight.js').Sight} sight @param {number} step whose neighbours are wanted @param {(ref: NeuronRef) => void} onOpen */
+export function nearestList(store, { ref, record, slotOf }, step, onOpen) {
+  const { moments } = record.known.value;
+  const moment = moments.get(step) ?? [...moments.values()].at(-1);
+  const old = moment !== undefined && moment.step !== step;
+  return html`<section class="relatives" aria-label="Nearest neurons"><h4><span data-explain="nearest_neurons">Nearest neurons</span>
+      <span class="mute" data-explain="cosine">${old ? `at step ${formatCount(moment.step)}` : 'cosine'}</span></h4>
+    ${!moment ? html`<p class="hint relatives-wait">${record.problem.value ? 'Not known.' : '…'}</p>`
+      : moment.nearest.length ? html`<ul class=${old ? 'stale' : ''}>${moment.nearest.slice(0, NEIGHBOURS).map((one) => relative(store, { ...ref, neuron: one.neuron }, one, slotOf.value, onOpen))}</ul>`
+      : html`<p class="hint relatives-wait">${moment.nearest_error ? `Not known: ${moment.nearest_error}.` : 'None: this neuron has no embedding at this step.'}</p>`}</section>`;
+}
+
+/**
+ * @param {import('../../store.js').Store} store @param {import('./sight.js').Sight} sight @param {number} step @param {boolean} open
+ * @param {(open: boolean) => void} onToggle @param {(ref: NeuronRef) => void} onOpen
+ */
+export function acrossList(store, { ref, record, slotOf }, step, open, onToggle, onOpen) {
+  const { moments } = record.known.value;
+  const moment = moments.get(step)?.across ? moments.get(step) : [...moments.values()].reverse().find(({ across }) => across);
+  const old = moment !== undefined && moment.step !== step;
+  const rows = moment?.across ?? [];
+  return html`<details class="relatives" ?open=${open} @toggle=${(/** @type {Event} */ event) => onToggle(/** @type {HTMLDetailsElement} */ (event.target).open)}>
+    <summary title=${explain('across')}><span>In other layers and runs</span>${old ? html`<span class="mute">at step ${formatCount(moment.step)}</span>` : nothing}</summary>
+    ${!open ? nothing : html`<p class="hint">Numbers mean nothing across runs: of each, the neuron with the closest embedding.</p>
+    ${!moment ? html`<p class="hint relatives-wait">${record.problem.value ? 'Not known.' : '…'}</p>`
+      : rows.length ? html`<ul class="across ${old ? 'stale' : ''}">${rows.map((one) => relative(store, { run: one.run, layer: one.layer, neuron: one.neuron }, one, slotOf.value, onOpen, html`<span class="relative-where"><i class="source-mark ${sourceMark(store, one.run, one.layer)}"></i>
+          <span title="${one.run}, ${one.layer}, step ${one.step}">${one.run === ref.run ? one.layer : one.layer === ref.layer ? one.run : `${one.run} · ${one.layer}`}</span></span>`))}</ul>
+          ${moment.across_left_out ? html`<p class="hint">${moment.across_left_out} more layers were not looked at.</p>` : nothing}`
+      : html`<p class="hint relatives-wait">Nothing else in the log has the same concept space.</p>`}`}</details>`;
+}
