@@ -46,7 +46,7 @@ function groupsAt(layer, spaceAt, epoch, by) {
   };
 }
 /** @type {Group} */
-const OTHER_GROUP = { key: OTHER, label: 'other concepts', kind: 'other', slot: -1, rank: RANKS.other };
+const OTHER_GROUP = { key: OTHER, label: 'others', kind: 'other', slot: -1, rank: RANKS.other };
 /** @type {Group} */
 const NONE_GROUP = { key: NONE, label: 'no concept', kind: 'none', slot: -1, rank: RANKS.none };
 /** @type {Group} */

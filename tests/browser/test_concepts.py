@@ -206,3 +206,61 @@ def test_the_panel_of_concepts_survives_a_reload(open_tab: OpenTab) -> None:
 
     again.until(lambda: table(again) == before, "the same rows in the same order")
     assert frame.input_value(".find input") == "e"
+
+
+def bands(tab: Tab) -> dict[str, int]:
+    """Neurons of every band of the diagram by "from → to", as a screen reader is told."""
+    names: list[str] = tab.frame.eval_on_selector_all(
+        ".flow-band", "(bands) => bands.map((band) => band.getAttribute('aria-label'))"
+    )
+    found = {}
+    for name in names:
+        count, what = name.removesuffix(". Select them.").split(": ")
+        found[what] = int(count.split()[0].replace("\u2009", ""))
+    return found
+
+
+def test_the_flow_accounts_for_every_neuron(open_tab: OpenTab) -> None:
+    tab = open_concepts(open_tab, step=14, concepts="flow", base=11)
+    tab.frame.wait_for_selector(".flow-band")
+    told = tab.frame.locator(".flow-node").evaluate_all("(n) => n.map((one) => one.getAttribute('aria-label'))")
+    summary = tab.text(".flow-told")
+
+    counts = bands(tab)
+
+    assert sum(counts.values()) == 256
+    same = sum(count for what, count in counts.items() if what.endswith("as before"))
+    assert summary.startswith(f"{256 - same} of 256 neurons changed")
+    sides = [sum(int(name.split()[0]) for name in told if f"at step {step}" in name) for step in (11, 14)]
+    assert sides == [256, 256]
+
+
+def test_a_band_of_the_flow_selects_its_neurons(open_tab: OpenTab) -> None:
+    tab = open_concepts(open_tab, step=16, concepts="flow", base=12)
+    tab.frame.wait_for_selector(".flow-band")
+    what, count = max(bands(tab).items(), key=lambda item: item[1] * (" → scene" in item[0]))
+
+    tab.frame.locator(f".flow-band[aria-label*='{what}']").hover()
+    assert tab.text(".flow-told").startswith(f"{count} neurons")
+    assert what in tab.text(".flow-told")
+    tab.frame.locator(f".flow-band[aria-label*='{what}']").click()
+
+    assert len(selected(tab)) == count
+
+
+def test_the_flow_works_with_the_keyboard_and_as_a_table(open_tab: OpenTab) -> None:
+    tab = open_concepts(open_tab, step=16, concepts="flow", base=12, flow="concept")
+    tab.frame.wait_for_selector(".flow-band")
+
+    tab.frame.focus(".flow-plot [tabindex='0']")
+    for _ in range(16):
+        tab.press("ArrowDown")
+    told = tab.text(".flow-told")
+    tab.press("Enter")
+
+    assert len(selected(tab)) == int(told.split()[0])
+    assert tab.step == "16"
+    tab.frame.click(".flow-numbers summary")
+    rows = tab.frame.locator(".flow-numbers tbody tr").all_inner_texts()
+    assert sum(int(row.split("\t")[-1]) for row in rows) == 256
+    assert len(rows) == len(bands(tab))

@@ -1,7 +1,9 @@
 // @ts-check
 /** The panel of concepts: which ones the layer has, how neurons went from one to another, and what is missing. */
-import { computed, effect, html, render } from '../../lib.js';
+import { computed, effect, render } from '../../lib.js';
 import { tallyLayer } from '../../model/concepts.js';
+import { mountFlow } from './flow.js';
+import { switchOf } from './switch.js';
 import { mountTable } from './table.js';
 
 /** @typedef {import('../../store.js').Store} Store */
@@ -11,6 +13,7 @@ import { mountTable } from './table.js';
 /** @type {[View, string, string][]} name, label, explanation */
 const VIEWS = [
   ['table', 'Table', 'Every concept that some neuron of the layer has had: how many neurons now, since when, and what changed'],
+  ['flow', 'Flow', 'How neurons went from one category or concept to another between two steps'],
 ];
 
 /** @param {HTMLElement} host @param {Store} store @param {Api} api */
@@ -31,25 +34,10 @@ export function mountConcepts(host, store, api) {
   });
 
   mountTable(hosts[0], store, api, tally, isShown('table'));
+  mountFlow(hosts[1], store, isShown('flow'));
   effect(() => {
     VIEWS.forEach(([name], i) => { hosts[i].hidden = store.conceptsView.value !== name; });
     if (!isOpen.value) { store.pointedConcept.value = null; return; }
-    render(switchOf(store, VIEWS), top);
+    render(switchOf('View of the concepts', VIEWS, store.conceptsView), top);
   });
-}
-
-/** The choice among views, one stop for the Tab key. @param {Store} store @param {typeof VIEWS} views */
-function switchOf(store, views) {
-  const onKey = (/** @type {KeyboardEvent} */ event) => {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!by) return;
-    event.preventDefault();
-    const now = views.findIndex(([name]) => name === store.conceptsView.peek());
-    [store.conceptsView.value] = views[(now + by + views.length) % views.length];
-    const buttons = /** @type {HTMLElement} */ (event.currentTarget).querySelectorAll('button');
-    buttons[(now + by + views.length) % views.length].focus();
-  };
-  return html`<div class="switch" role="radiogroup" aria-label="View of the concepts" @keydown=${onKey}>
-    ${views.map(([name, label, explanation]) => html`<button type="button" role="radio" title=${explanation} aria-checked=${String(store.conceptsView.value === name)}
-      tabindex=${store.conceptsView.value === name ? 0 : -1} @click=${() => { store.conceptsView.value = name; }}>${label}</button>`)}</div>`;
 }

@@ -48,7 +48,7 @@ test('a flow by category counts what a plain loop counts', () => {
 test('by concept the largest have a group, the others share one', () => {
   const layer = makeLayer([[0, 0, 0, 1, 1, 2, 3, 4, -1, null], [0, 0, 1, 1, 1, 5, 6, 7, 8, 9]]);
   const flow = /** @type {import('/plugin_static/model/flow.js').Flow} */ (flowBetween(layer, at, 0, 1, 'concept', 2));
-  equal(flow.groups.map(({ label }) => label), ['w1', 'w0', 'other concepts', 'no concept', 'no signal']);
+  equal(flow.groups.map(({ label }) => label), ['w1', 'w0', 'others', 'no concept', 'no signal']);
   equal(flow.before, [2, 3, 3, 1, 1]);
   equal(flow.after, [3, 2, 5, 0, 0]);
   equal(neuronsOfFlow(layer, at, 0, 1, 'concept', { from: 'w0', to: 'w1' }, 2), [2]);
