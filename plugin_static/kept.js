@@ -2,6 +2,7 @@
 /** Which parts of the state are kept in the address, and how each is spelt there. */
 import { flag, json, oneOf, text } from './address.js';
 import { computed, effect } from './lib.js';
+import { MAX_SMOOTHING } from './model/smooth.js';
 import { nearestIndex } from './model/steps.js';
 import { keyOf } from './source.js';
 
@@ -66,6 +67,11 @@ export function keepState(store, address) {
   keep('cards', store.neuronsAs, oneOf(['cards', 'figure']));
   keep('figcount', store.figureCount, { write: (count) => (count === 5 ? undefined : String(count)), read: (written) => Math.max(2, Math.min(6, Math.round(number(written)))) });
   keep('figsteps', store.figureSteps, json((steps) => steps === null, /** @returns {value is number[]} */ (value) => isNumbers(value) && value.length > 1 && value.length <= 6));
+  keep('smooth', store.smoothing, { write: (weight) => (weight === 0 ? undefined : String(weight)), read: (written) => Math.max(0, Math.min(MAX_SMOOTHING, number(written))), ...still });
+  keep('log', store.logScale, { ...flag(false), ...still });
+  keep('counts', store.countUnit, { ...oneOf(['count', 'percent']), ...still });
+  keep('bars', store.countView, { ...oneOf(['steps', 'layers']), ...still });
+  keep('folded', store.folded, { write: (set) => ([...set].join() === 'measures' ? undefined : [...set].join() || 'none'), read: (written) => new Set(written.split(',').filter((name) => name !== 'none')), ...still });
   keep('charts', store.scalarChoice, json((list) => list === null, (value) => value === null || isTexts(value)));
 }
 

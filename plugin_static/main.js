@@ -17,8 +17,8 @@ import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
 import { mountNeurons } from './panels/neurons/panel.js';
 import { mountPanels } from './panels/panels.js';
-import { mountShare } from './panels/share/share.js';
 import { mountThreshold } from './panels/threshold.js';
+import { mountShare } from './panels/share/share.js';
 import { mountTimeline } from './panels/timeline.js';
 import { mountTopBar } from './panels/topbar.js';
 import { bindKeys, createPlayer } from './player.js';
@@ -73,7 +73,7 @@ export async function start(body) {
   mountHoverCard(element('card'), store, maps, api);
   mountPanels(element('panels'), store);
   mountDivider(element('divider'), /** @type {HTMLElement} */ (document.querySelector('.app')), store);
-  const charts = mountCharts(element('charts'), store, player);
+  const charts = mountCharts(element('charts'), store, player, api);
   mountInspector(element('inspector'), store, charts.x, api);
   mountConcepts(element('panel-concepts'), store, api);
   mountNeurons(element('panel-neurons'), store, api, player);

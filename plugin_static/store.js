@@ -100,6 +100,14 @@ function createState() {
     editedDistance: signal(/** @type {Record<string, {step: number, value: number}[]>} */ ({})),
     /** Groups of scalars shown as charts, null for the usual ones. */
     scalarChoice: signal(/** @type {string[] | null} */ (null)),
+    // Charts
+    /** Weight of the past, 0 to 0.999. */
+    smoothing: signal(0),
+    logScale: signal(false),
+    countUnit: signal(/** @type {'count' | 'percent'} */ ('count')),
+    countView: signal(/** @type {'steps' | 'layers'} */ ('steps')),
+    /** Sections of charts that are folded away. */
+    folded: signal(/** @type {ReadonlySet<string>} */ (new Set(['measures']))),
   };
 }
 

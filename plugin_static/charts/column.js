@@ -1,102 +1,163 @@
 // @ts-check
-/** The column of charts on one axis, with one cursor through all of them. */
-import { computed, effect, html, render, scaleLinear, signal, svg, untracked } from '../lib.js';
+/** The column of charts: sections that fold, on one axis with one cursor through all of them. */
+import { computed, effect, html, nothing, render, scaleLinear, signal, untracked } from '../lib.js';
 import { formatCount } from '../model/format.js';
 import { indexOfPlace } from '../model/axis.js';
-import { labelledIndices } from '../model/steps.js';
+import { explainMark } from '../panels/explain.js';
+import { icon } from '../panels/icons.js';
+import { axisOf } from '../panels/timeline.js';
+import { axisName, axisTicks, formatPlace } from './ticks.js';
 import { MARGIN } from './frame.js';
-import { anchorChart, interpretableChart, scalarChart } from './charts.js';
+import { createInterpretable } from './interpretable.js';
+import { createAnchorDistance, createMeasures } from './measures.js';
+import { createScalars } from './scalars.js';
+import { isPlaced, nameOfSource, sourceClass } from './series.js';
 
+/** @typedef {import('../store.js').Store} Store */
+/** @typedef {{name: string, title: string, term?: import('../panels/explain.js').Term, note?: () => any, body: () => any}} Section */
+
+/** Heights in px: of a section's head, a chart's title, the axis, the gap between sections, the legend. */
+const HEAD = 25;
+const TITLE = 18;
 const AXIS = 18;
-const GAP = 8;
+const GAP = 5;
+const LEGEND = 22;
+/** What stays free for the tracked neurons below. */
+const TRACKED = 190;
+/** How high a plot may be, and how much higher that of the categories is. */
+const PLOT = { least: 74, most: 130, measure: 80, tall: 1.75 };
 
 /**
- * @param {HTMLElement} host @param {import('../store.js').Store} store @param {import('../player.js').Player} player
+ * @param {HTMLElement} host @param {Store} store @param {import('../player.js').Player} player @param {import('../api.js').Api} api
  * @returns {{x: () => (step: number) => number}} the axis, for what lies below in the same column
  */
-export function mountCharts(host, store, player) {
+export function mountCharts(host, store, player, api) {
+  const column = /** @type {HTMLElement} */ (host.parentElement);
   const size = signal({ width: 0, height: 0 });
   new ResizeObserver(() => {
-    const column = /** @type {HTMLElement} */ (host.parentElement);
-    if (host.clientWidth && column.clientHeight) size.value = { width: host.clientWidth, height: column.clientHeight };
-  }).observe(/** @type {HTMLElement} */ (host.parentElement));
+    const { width, height } = size.peek();
+    if (host.clientWidth && column.clientHeight && (host.clientWidth !== width || column.clientHeight !== height)) size.value = { width: host.clientWidth, height: column.clientHeight };
+  }).observe(host);
+  new ResizeObserver(() => { if (column.clientHeight) size.value = { width: host.clientWidth, height: column.clientHeight }; }).observe(column);
+
   const domain = computed(() => {
-    const ends = store.sources.value.flatMap(({ places }) => (places.value.length ? [places.value[0], places.value[places.value.length - 1]] : []));
+    const ends = store.sources.value.filter((source) => isPlaced(store, source)).flatMap(({ places }) => (places.value.length ? [places.value[0], places.value[places.value.length - 1]] : []));
     return ends.length ? [Math.min(...ends), Math.max(...ends)] : [0, 1];
   });
   const x = computed(() => {
     const [low, high] = domain.value;
     return scaleLinear([low, high > low ? high : low + 1], [MARGIN.left, size.value.width - MARGIN.right]);
   });
+  const axis = { x: () => x.value, width: () => size.value.width };
+  const shape = computed(() => axisOf(store));
+  const ghost = signal(/** @type {number | null} */ (null));
 
-  const stack = document.createElement('div');
-  stack.className = 'chart-stack';
-  const cursor = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  cursor.setAttribute('class', 'cursor');
-  cursor.setAttribute('aria-hidden', 'true');
-  host.replaceChildren(stack, cursor);
+  const plan = computed(() => planHeights(size.value.height, store));
+  const scalars = createScalars(store, axis, () => plan.value.small);
+  const distance = createAnchorDistance(store, axis, () => plan.value.small);
+  const interpretable = createInterpretable(store, axis, () => plan.value.large, api);
+  const measures = createMeasures(store, axis, () => PLOT.measure);
 
-  /** Heights follow the room: two scalar charts where the column is tall. */
-  const plan = computed(() => {
-    const room = size.value.height;
-    const budget = Math.max(290, Math.min(600, room - 250)) - AXIS;
-    const scalars = scalarChart.count(store) > 1 && budget > 420 ? 2 : 1;
-    const unit = (budget - GAP * (scalars + 1)) / (scalars + 1 + 1.75);
-    return { scalars, small: Math.round(unit), large: Math.round(unit * 1.75) };
-  });
+  /** @type {Section[]} */
+  const sections = [
+    { name: 'scalars', title: 'Scalars', term: 'scalar', note: () => html`<span class="grow"></span>${scalars.controls()}`, body: () => scalars.body(plan.value.scalars) },
+    { name: 'distance', title: 'Anchor distance', term: 'd_anchor', note: () => html`<span class="chart-note">lower is more diverse</span>`, body: distance },
+    { name: 'interpretable', title: 'Interpretable neurons', term: 'interpretable', note: interpretable.controls, body: interpretable.body },
+    { name: 'measures', title: 'More measures', note: () => html`<span class="chart-note">pairwise distance, displacement, entropy</span>`, body: measures },
+  ];
 
   effect(() => {
-    const { width } = size.value;
-    if (!width) return;
-    const { scalars, small, large } = plan.value;
-    const axis = x.value;
-    const charts = [
-      ...Array.from({ length: scalars }, (_, i) => scalarChart(store, axis, width, small, i)),
-      anchorChart(store, axis, width, small),
-      interpretableChart(store, axis, width, large),
-    ];
-    const { steps, places } = store.first.value;
-    const marks = labelledIndices(steps.value, 6);
-    render(html`${charts}<svg class="axis" width=${width} height=${AXIS} aria-hidden="true">${marks.map((index, i) => svg`
-      <text class="tick" x=${axis(places.value[index])} y="12" text-anchor="middle">${i === 0 ? svg`<tspan class="axis-name">step </tspan>` : ''}${formatCount(steps.value[index])}</text>`)}</svg>`, stack);
+    if (!size.value.width || store.panel.value !== 'overview') return;
+    // The axis stands below the last chart that has time on it.
+    const afterTime = store.countView.value === 'layers' ? 'interpretable' : 'measures';
+    render(html`${store.others.value.length ? legend(store) : nothing}
+      ${sections.map((section) => html`${section.name === afterTime ? axisRow() : nothing}${sectionOf(store, section)}`)}
+      ${store.folded.value.has('measures') ? nothing : axisRow()}`, host);
+    placeCursors();
   });
-  effect(() => {
-    const { scalars, small, large } = plan.value;
-    const heights = [...Array.from({ length: scalars + 1 }, () => small), large];
-    const at = Math.round(x.value(store.first.value.placeNow.value || 0)) + 0.5;
-    const ghost = ghostPlace.value === null ? null : x.value(ghostPlace.value);
-    let top = 0;
-    const spans = heights.map((height) => { const span = [top + MARGIN.top, top + height - MARGIN.bottom]; top += height + GAP; return span; });
-    render(store.steps.value.length ? svg`
-      ${ghost === null ? '' : spans.map(([a, b]) => svg`<line class="ghost-line" x1=${ghost} x2=${ghost} y1=${a} y2=${b}/>`)}
-      ${spans.map(([a, b], i) => svg`${i === spans.length - 1 ? svg`<line class="now-under" x1=${at} x2=${at} y1=${a} y2=${b}/>` : ''}<line class="now" x1=${at} x2=${at} y1=${a} y2=${b}/>`)}` : svg``, /** @type {any} */ (cursor));
-  });
+  const axisRow = () => html`<div class="axis" aria-hidden="true">${axisTicks(shape.value, x.value, 46).map(({ at, text }) => html`<span class="axis-tick" style="left:${at}px">${text}</span>`)}
+    <span class="axis-name" style="left:${size.value.width - MARGIN.right + 8}px" title=${axisName(shape.value.mode)}>${axisName(shape.value.mode)}</span><span class="ghost-label" hidden></span></div>`;
+
+  /** The cursor moves at every frame while playing: its lines are moved without drawing anything anew. */
+  const placeCursors = () => {
+    const now = x.value(store.first.value.placeNow.value || 0);
+    const at = ghost.value === null ? null : x.value(ghost.value);
+    const isEmpty = store.steps.value.length === 0;
+    for (const line of /** @type {NodeListOf<HTMLElement>} */ (host.querySelectorAll('.now'))) {
+      line.hidden = isEmpty;
+      line.style.transform = `translateX(${Math.round(now)}px)`;
+    }
+    for (const line of /** @type {NodeListOf<HTMLElement>} */ (host.querySelectorAll('.ghost-line'))) {
+      line.hidden = at === null;
+      if (at !== null) line.style.transform = `translateX(${Math.round(at)}px)`;
+    }
+    for (const label of /** @type {NodeListOf<HTMLElement>} */ (host.querySelectorAll('.ghost-label'))) {
+      label.hidden = at === null;
+      if (ghost.value === null || at === null) continue;
+      label.style.left = `${at}px`;
+      label.textContent = formatPlace(shape.value, ghost.value);
+    }
+  };
+  effect(placeCursors);
 
   const indexUnder = (/** @type {PointerEvent} */ event) => untracked(() => indexOfPlace(store.first.value.places.value, x.value.invert(event.clientX - host.getBoundingClientRect().left)));
+  const onPlot = (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest('.plot-frame:not(.still)') !== null;
   let dragging = false;
   let moved = false;
   host.addEventListener('pointerdown', (event) => {
-    if (/** @type {Element} */ (event.target).closest('select, button, .chart-title')) return;
+    if (!onPlot(event) || event.button !== 0) return;
     dragging = true;
     moved = false;
     host.setPointerCapture(event.pointerId);
     player.jump(Math.round(indexUnder(event)));
   });
   host.addEventListener('pointermove', (event) => {
+    if (!dragging && !onPlot(event)) { ghost.value = null; return; }
     const index = indexUnder(event);
     const places = store.first.peek().places.peek();
     if (dragging) {
       moved = true;
       player.scrub(index);
     }
-    ghostPlace.value = places.length ? places[Math.round(index)] : null;
+    ghost.value = places.length ? places[Math.round(index)] : null;
   });
   host.addEventListener('pointerup', () => {
     if (dragging && moved) player.jump(Math.round(store.cursor.peek()));
     dragging = false;
   });
-  host.addEventListener('pointerleave', () => { ghostPlace.value = null; });
+  host.addEventListener('pointerleave', () => { ghost.value = null; });
   return { x: () => x.value };
+
+  /** Heights follow the room: the first three sections and the tracked neurons fit, and a second scalar where the column is tall. @param {number} room @param {Store} of */
+  function planHeights(room, of) {
+    const open = (/** @type {string} */ name) => !of.folded.value.has(name);
+    const heights = (/** @type {number} */ count) => {
+      const plots = (open('scalars') ? count : 0) + Number(open('distance')) + PLOT.tall * Number(open('interpretable'));
+      const fixed = 4 * HEAD + 4 * GAP + AXIS + (open('scalars') ? count * TITLE : 0) + (of.others.value.length ? LEGEND : 0) + TRACKED;
+      return (room - fixed) / Math.max(1, plots);
+    };
+    const wanted = scalars.count(2);
+    const count = of.scalarChoice.value || heights(wanted) >= PLOT.least ? wanted : 1;
+    const unit = Math.round(Math.max(PLOT.least, Math.min(PLOT.most, heights(count))));
+    return { scalars: count, small: unit, large: Math.round(unit * PLOT.tall) };
+  }
 }
 
-const ghostPlace = signal(/** @type {number | null} */ (null));
+/** @param {Store} store @param {Section} section */
+function sectionOf(store, { name, title, term, note, body }) {
+  const isOpen = !store.folded.value.has(name);
+  const toggle = () => {
+    const next = new Set(store.folded.peek());
+    if (!next.delete(name)) next.add(name);
+    store.folded.value = next;
+  };
+  return html`<section class="chart-section" data-section=${name} aria-label=${title}>
+    <header class="section-head"><h3><button type="button" class="fold" aria-expanded=${String(isOpen)} title=${isOpen ? 'Fold away' : 'Show'} @click=${toggle}>${icon('chevron')}<span>${title}</span></button></h3>
+      ${term ? explainMark(term) : nothing}${isOpen || name === 'measures' ? note?.() : nothing}</header>
+    ${isOpen ? body() : nothing}</section>`;
+}
+
+/** Which line belongs to what is shown. @param {Store} store */
+const legend = (store) => html`<ul class="chart-legend" aria-label="Lines">${store.sources.value.map((source, place) => html`<li title="${source.run}, ${source.name}">
+  <svg width="18" height="8" aria-hidden="true"><path class="end-mark ${sourceClass(place)}" d="M1,4h16"/></svg><span>${nameOfSource(store, source)}</span>
+  ${place ? html`<span class="mute" title="Its step at the same place of the axis">${isPlaced(store, source) ? `step ${formatCount(source.step.value)}` : 'has no such scalar'}</span>` : nothing}</li>`)}</ul>`;

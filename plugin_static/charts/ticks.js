@@ -18,6 +18,9 @@ function formatHours(hours) {
   return Math.abs(hours) < 1 ? `${formatNumber(hours * 60)} min` : `${formatNumber(hours)} h`;
 }
 
+/** A round value as short as it can be written. @param {number} value */
+const formatRound = (value) => (Math.abs(value) >= 1e4 ? formatNumber(value) : String(Number(value.toPrecision(4))));
+
 /** A place in the axis' own unit. @param {Pick<Axis, 'mode' | 'down'>} axis @param {number} place */
 export function formatPlace({ mode, down }, place) {
   if (!Number.isFinite(place)) return '–';
@@ -37,7 +40,7 @@ export function axisTicks(axis, scale, gap) {
     // Times are round in the unit in which they are written.
     const unit = mode !== 'time' ? 1 : scale.domain()[1] < 1 / 60 ? 3600 : scale.domain()[1] < 1 ? 60 : 1;
     const [low, high] = scale.domain().map((/** @type {number} */ place) => place * unit);
-    return scale.copy().domain([low, high]).ticks(Math.min(room, 6)).map((/** @type {number} */ value) => ({ at: scale(value / unit), text: formatPlace(axis, value / unit) }));
+    return scale.copy().domain([low, high]).ticks(Math.min(room, 6)).map((/** @type {number} */ value) => ({ at: scale(value / unit), text: mode === 'time' ? formatPlace(axis, value / unit) : formatRound(axis.down ? -value || 0 : value) }));
   }
   /** @type {Tick[]} */
   const ticks = [];

@@ -1,5 +1,5 @@
 // @ts-check
-/** Which of a run's scalars belong beside the map, and how they meet its steps. */
+/** Which of a run's scalars belong together, and how they meet the steps of its concepts. */
 import { indexOfStep, stepAt } from './steps.js';
 
 /** @typedef {import('../api.js').ScalarPoint} ScalarPoint */
@@ -15,15 +15,15 @@ const OUTLIER_DISTANCE = 2;
 const OWN = /^concepts\//;
 
 /**
- * Tags of one quantity together ("loss/train" and "loss/val"), loss first, then accuracy, then by name.
+ * Tags of one quantity together ("loss/train" and "loss/val"), loss first, then accuracy, then by name, and last
+ * what the concept monitor itself logs.
  * @param {string[]} tags @returns {TagGroup[]}
  */
 export function groupTags(tags) {
   /** @type {Map<string, TagGroup>} */
   const groups = new Map();
   for (const tag of [...tags].sort()) {
-    if (OWN.test(tag)) continue;
-    const split = SPLIT.exec(tag)?.[2] ?? '';
+    const split = OWN.test(tag) ? '' : SPLIT.exec(tag)?.[2] ?? '';
     const label = (split ? tag.replace(SPLIT, '$1') : tag).replace(/^[/_\-. ]+|[/_\-. ]+$/g, '').replace(/[/_\-. ]{2,}/g, '/') || tag;
     const key = label.toLowerCase();
     const group = groups.get(key) ?? { key, label: /^[a-z]{4,}$/.test(label) ? label[0].toUpperCase() + label.slice(1) : label, members: [] };
@@ -41,6 +41,7 @@ function shortSplit(split) {
 
 /** @param {string} key */
 function rank(key) {
+  if (OWN.test(key)) return 4;
   if (/(^|[/_\-. ])loss$/.test(key)) return 0;
   if (/loss/.test(key)) return 1;
   if (/acc|top[-_]?1/.test(key)) return 2;
@@ -52,38 +53,41 @@ export function defaultGroups(groups) {
   const loss = groups.find(({ key }) => rank(key) <= 1);
   const accuracy = groups.find(({ key }) => rank(key) === 2);
   const chosen = [loss, accuracy].filter((group) => group !== undefined);
-  return (chosen.length ? chosen : groups.slice(0, 1)).map(({ key }) => key);
+  return (chosen.length ? chosen : groups.filter(({ key }) => rank(key) < 4).slice(0, 1)).map(({ key }) => key);
 }
 
 /**
  * Scalars logged per batch beside concepts logged per epoch have another step. Where the two do not fit,
  * meet by the clock: a point's place is where its wall time falls between the concepts' wall times.
  * @param {ScalarPoint[]} points @param {number[]} steps @param {number[]} wallTimes of the concepts
- * @returns {{points: {x: number, y: number}[], byTime: boolean}} x on the concepts' step axis
+ * @returns {{points: {x: number, y: number}[], byTime: boolean}} x on the concepts' step axis; y NaN where the log has no finite value: a gap
  */
 export function alignPoints(points, steps, wallTimes) {
-  const known = points.filter((point) => point[2] !== null && Number.isFinite(point[2]));
-  if (known.length === 0 || steps.length === 0) return { points: [], byTime: false };
-  const lastScalar = known[known.length - 1][0];
+  if (points.length === 0 || steps.length === 0) return { points: [], byTime: false };
+  const lastScalar = points[points.length - 1][0];
   const lastConcept = steps[steps.length - 1];
   const span = Math.max(1, lastConcept - steps[0]);
   const byTime = steps.length > 1 && Math.abs(lastScalar - lastConcept) > 0.5 * span + 1;
-  const aligned = known.map(([step, time, value]) => ({
+  const aligned = points.map(([step, time, value]) => ({
     x: byTime ? stepAt(steps, indexOfStep(wallTimes, time)) : step,
-    y: /** @type {number} */ (value),
+    y: value ?? NaN,
   }));
   return { points: aligned, byTime };
 }
 
-/** Value at a step: of the last point not after it, else of the first. @param {{x: number, y: number}[]} points @param {number} x */
-export function valueAt(points, x) {
-  if (points.length === 0) return null;
-  let found = points[0].y;
-  for (const point of points) {
-    if (point.x > x + 1e-9) break;
-    found = point.y;
+/**
+ * The last of sorted items whose key is not after a value, else the first.
+ * @template T @param {T[]} items @param {number} value @param {(item: T) => number} keyOf never falling @returns {T | undefined}
+ */
+export function lastAt(items, value, keyOf) {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (keyOf(items[middle]) <= value + 1e-9) low = middle + 1;
+    else high = middle;
   }
-  return found;
+  return items[Math.max(0, low - 1)];
 }
 
 /**
@@ -102,20 +106,23 @@ export function outlierLimit(values) {
   return Infinity;
 }
 
-/** At most `limit` points, keeping the extremes of every bucket so that no spike is lost. @param {{x: number, y: number}[]} points @param {number} limit */
+/**
+ * About `limit` points, keeping the extremes of every bucket so that no spike is lost, and a gap where there was one.
+ * @template {{x: number, y: number}} P @param {P[]} points @param {number} limit @returns {P[]}
+ */
 export function thin(points, limit) {
   if (points.length <= limit) return points;
   const size = Math.ceil((2 * points.length) / limit);
   const kept = [];
   for (let start = 0; start < points.length; start += size) {
     const bucket = points.slice(start, start + size);
-    let low = bucket[0];
-    let high = bucket[0];
-    for (const point of bucket) {
-      if (point.y < low.y) low = point;
-      if (point.y > high.y) high = point;
+    const finite = bucket.filter(({ y }) => Number.isFinite(y));
+    const chosen = new Set(bucket.filter(({ y }) => !Number.isFinite(y)).slice(0, 1));
+    if (finite.length) {
+      chosen.add(finite.reduce((a, b) => (b.y < a.y ? b : a)));
+      chosen.add(finite.reduce((a, b) => (b.y > a.y ? b : a)));
     }
-    kept.push(...(low.x <= high.x ? [low, high] : [high, low]));
+    kept.push(...bucket.filter((point) => chosen.has(point)));
   }
   return kept;
 }

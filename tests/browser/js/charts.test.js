@@ -1,25 +1,32 @@
 // @ts-check
-import { alignPoints, defaultGroups, groupTags, outlierLimit, thin, valueAt } from '/plugin_static/model/scalars.js';
+import { alignPoints, defaultGroups, groupTags, lastAt, outlierLimit, thin } from '/plugin_static/model/scalars.js';
 import { boundingBox, fitTransform, overlaps, placeLabels, recentre, spread, zoomed } from '/plugin_static/model/geometry.js';
 import { formatCount, formatNumber, formatShare, shorten } from '/plugin_static/model/format.js';
 import { locateImages, tileStyle } from '/plugin_static/model/images.js';
+import { axisTicks, formatPlace } from '/plugin_static/charts/ticks.js';
+import { searchOptions } from '/plugin_static/charts/picker.js';
 import { equal, near, ok, test } from './harness.js';
 
-test('tags of one quantity are one chart, loss first, then accuracy', () => {
+test('tags of one quantity are one chart, loss first, then accuracy, our own last', () => {
   const groups = groupTags(['lr', 'accuracy/val', 'train_loss', 'val_loss', 'concepts/l4/d_anchor', 'Loss/train', 'epoch/validation/f1']);
-  equal(groups.map(({ label, members }) => [label, members.map(({ split }) => split)]), [['Loss', ['train', 'train', 'val']], ['Accuracy', ['val']], ['epoch/f1', ['val']], ['lr', ['']]]);
+  equal(groups.map(({ label, members }) => [label, members.map(({ split }) => split)]), [['Loss', ['train', 'train', 'val']], ['Accuracy', ['val']], ['epoch/f1', ['val']], ['lr', ['']], ['concepts/l4/d_anchor', ['']]]);
   equal(defaultGroups(groups), ['loss', 'accuracy']);
 });
-test('without loss or accuracy the first tag is shown', () => equal([defaultGroups(groupTags(['b', 'a'])), defaultGroups([])], [['a'], []]));
-test('scalars per epoch keep their steps', () => {
+test('without loss or accuracy the first tag is shown', () => equal([defaultGroups(groupTags(['b', 'a'])), defaultGroups(groupTags(['concepts/l4/d_anchor'])), defaultGroups([])], [['a'], [], []]));
+test('scalars per epoch keep their steps, and gaps stay gaps', () => {
   const { points, byTime } = alignPoints([[0, 10, 1], [1, 20, null], [2, 30, 3]], [0, 1, 2], [10, 20, 30]);
-  equal([points, byTime], [[{ x: 0, y: 1 }, { x: 2, y: 3 }], false]);
+  equal([points, byTime], [[{ x: 0, y: 1 }, { x: 1, y: NaN }, { x: 2, y: 3 }], false]);
 });
 test('scalars per batch meet the epochs by the clock', () => {
   const { points, byTime } = alignPoints([[0, 10, 1], [500, 15, 2], [1000, 30, 3]], [0, 1, 2], [10, 20, 30]);
   equal([points.map(({ x }) => x), byTime], [[0, 0.5, 2], true]);
 });
-test('a value at a step is the last one logged', () => equal([valueAt([{ x: 1, y: 5 }, { x: 3, y: 7 }], 2), valueAt([{ x: 1, y: 5 }], 0), valueAt([], 0)], [5, 5, null]));
+test('a value at a step is the last one logged', () => {
+  const points = [{ x: 1, y: 5 }, { x: 3, y: 7 }];
+  const at = (/** @type {number} */ x) => lastAt(points, x, (point) => point.x)?.y;
+  equal([at(0), at(1), at(2), at(3), at(9)], [5, 5, 5, 7, 7]);
+  equal(lastAt([], 1, () => 0) === undefined, true);
+});
 test('a value far off all others may lie outside a chart, a steep curve may not', () => {
   const loss = [7.7, 1.9, 1.5, 1.3, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6];
   equal([outlierLimit(loss), outlierLimit(loss.slice(1)), outlierLimit([9, 1, 2]), outlierLimit([3, 3, 3, 3, 3, 3, 3, 9])], [1.9, Infinity, Infinity, Infinity]);
@@ -30,6 +37,14 @@ test('thinning keeps spikes', () => {
   const kept = thin(points, 400);
   ok(kept.length <= 400 && kept.some(({ y }) => y === 99), 'the spike survives');
   ok(kept.every(({ x }, i) => i === 0 || x >= kept[i - 1].x), 'in order');
+});
+test('thinning keeps gaps, and does not fill them', () => {
+  const points = Array.from({ length: 10000 }, (_, x) => ({ x, y: x >= 4000 && x < 6000 ? NaN : x === 7777 ? Infinity : 1 }));
+  const kept = thin(points, 400);
+  ok(kept.length < 700, `${kept.length} points`);
+  ok(kept.some(({ x, y }) => x >= 4000 && x < 6000 && Number.isNaN(y)), 'the long gap');
+  ok(kept.some(({ y }) => y === Infinity), 'the single one');
+  ok(kept.every(({ x, y }) => Number.isFinite(y) !== (x >= 4000 && x < 6000) || x === 7777), 'nothing invented');
 });
 
 test('a box ignores places that are not finite', () => equal([boundingBox(Float32Array.of(1, 2, NaN, 3, -1, 5)), boundingBox([])], [{ left: -1, right: 1, bottom: 2, top: 5 }, null]));
@@ -71,4 +86,21 @@ test('images are found in their page', () => {
   ok(style.includes('background-size:100px 100px') && style.includes('background-position:0px -50px'), style);
   ok(!/url\("[^"]*"[^)]/.test(style), style);
   near(tile?.rows ?? 0, 2);
+});
+
+test('the axis is read in its own unit', () => {
+  equal([['step', 12345], ['epoch', 3], ['time', 0.25], ['time', 2.5], ['time', 0.005], ['scalar:acc', 0.6234]].map(([mode, place]) => formatPlace({ mode: /** @type {any} */ (mode), down: false }, Number(place))), ['12\u2009345', '3', '15 min', '2.50 h', '18 s', '0.623']);
+  equal(formatPlace({ mode: 'scalar:loss', down: true }, -1.5), '1.50');
+});
+test('labels of the axis do not touch, wherever its steps lie', () => {
+  const scale = Object.assign((/** @type {number} */ place) => 4 * place, { range: () => [0, 400], domain: () => [0, 100] });
+  const places = [0, 1, 2, 3, 4, 50, 99, 100];
+  const ticks = axisTicks({ mode: 'step', down: false, steps: [0, 10, 20, 30, 40, 50, 60, 70], places }, scale, 40);
+  equal([ticks[0].text, ticks[ticks.length - 1].text], ['0', '70']);
+  ok(ticks.every(({ at }, i) => i === 0 || at - ticks[i - 1].at >= 28), JSON.stringify(ticks));
+});
+test('scalars are found by any words of their names', () => {
+  const options = ['loss/train', 'accuracy/val', 'concepts/layer4/d_anchor'].map((label) => ({ value: label, label }));
+  equal(searchOptions(options, 'D_anchor 4').map(({ value }) => value), ['concepts/layer4/d_anchor']);
+  equal(searchOptions(options, '').length, 3);
 });
