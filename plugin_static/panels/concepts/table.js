@@ -8,6 +8,7 @@ import { wordOf } from '../../model/space.js';
 import { explain } from '../explain.js';
 import { icon } from '../icons.js';
 import { baseChoice } from './base.js';
+import { mountGrid } from './grid.js';
 import { watchLayers } from './layers.js';
 
 /** @typedef {import('../../store.js').Store} Store */
@@ -17,11 +18,7 @@ import { watchLayers } from './layers.js';
 /** @template T @typedef {import('../../lib.js').Signal<T>} Signal */
 /** @typedef {{key: SortKey, label: string, title: string, width: string, down: boolean}} Column down: whether the first click sorts the largest first */
 
-export const ROW = 26;
-const HEAD = 30;
 const SPARK = { width: 68, height: 16 };
-/** Rows in the page above and below those in sight. */
-const OVERSCAN = 6;
 /** More columns of layers than this do not leave room for the words. */
 const MOST_LAYERS = 4;
 const NARROW = 380;
@@ -29,19 +26,16 @@ const NARROW = 380;
 /** @param {HTMLElement} host @param {Store} store @param {import('../../api.js').Api} api @param {Signal<Tally | null>} tally @param {Signal<boolean>} isShown */
 export function mountTable(host, store, api, tally, isShown) {
   const bar = Object.assign(document.createElement('div'), { className: 'concepts-bar' });
-  const grid = Object.assign(document.createElement('div'), { className: 'grid-table', tabIndex: 0 });
+  const grid = document.createElement('div');
   const told = Object.assign(document.createElement('p'), { className: 'concepts-told' });
   host.replaceChildren(bar, grid, told);
   const layers = watchLayers(store, api, isShown);
-  const scrolled = signal(0);
-  const size = signal({ width: 0, height: 0 });
-  const active = signal(-1);
   const note = signal('');
-  grid.addEventListener('scroll', () => { scrolled.value = Math.floor(grid.scrollTop / ROW); }, { passive: true });
-  new ResizeObserver(() => { if (grid.clientHeight) size.value = { width: grid.clientWidth, height: grid.clientHeight }; }).observe(grid);
 
+  const width = signal(0);
+  new ResizeObserver(() => { if (grid.clientWidth) width.value = grid.clientWidth; }).observe(grid);
+  const columns = computed(() => columnsOf(store, width.value));
   const base = computed(() => baseEpoch(store.base.value, store.steps.value, store.epoch.value));
-  const columns = computed(() => columnsOf(store, size.value.width));
   const rows = computed(() => {
     const now = tally.value;
     if (!now || !isShown.value) return [];
@@ -90,30 +84,6 @@ export function mountTable(host, store, api, tally, isShown) {
     store.select(key, neurons, more ? (isChosen ? 'remove' : 'add') : 'replace');
   };
 
-  /** @param {number} at place in the list */
-  const moveTo = (at) => {
-    const list = rows.peek();
-    if (!list.length) return;
-    const to = Math.max(0, Math.min(list.length - 1, at));
-    active.value = list[to];
-    const top = to * ROW;
-    if (top < grid.scrollTop) grid.scrollTop = top;
-    else if (top + ROW > grid.scrollTop + grid.clientHeight - HEAD) grid.scrollTop = top + ROW + HEAD - grid.clientHeight;
-    store.pointedConcept.value = tally.peek()?.words[list[to]] ?? null;
-  };
-  grid.addEventListener('keydown', (event) => {
-    if (event.target !== grid) return;
-    const at = rows.peek().indexOf(active.peek());
-    const page = Math.max(1, Math.floor((grid.clientHeight - HEAD) / ROW) - 1);
-    const to = { ArrowDown: at + 1, ArrowUp: Math.max(0, at - 1), PageDown: at + page, PageUp: at - page, Home: 0, End: rows.peek().length }[event.key];
-    if (to !== undefined) moveTo(to);
-    else if ((event.key === 'Enter' || event.key === ' ') && at >= 0) choose(active.peek(), event.ctrlKey || event.metaKey || event.shiftKey);
-    else return;
-    event.preventDefault();
-  });
-  grid.addEventListener('blur', () => { store.pointedConcept.value = null; });
-  grid.addEventListener('pointerleave', () => { store.pointedConcept.value = null; });
-
   effect(() => { if (isShown.value) { void store.step.value; note.value = ''; } });
   effect(() => { if (isShown.value) render(toolsOf(store), bar); });
   effect(() => { if (isShown.value) render(tellCounts(store, tally.value, rows.value.length, note.value), told); });
@@ -124,54 +94,39 @@ export function mountTable(host, store, api, tally, isShown) {
     grid.style.setProperty('--now', `${(span ? ((placeNow.value - places[0]) / span) * SPARK.width : SPARK.width / 2).toFixed(1)}px`);
   });
 
-  /** @type {Map<number, string>} */
-  let sparks = new Map();
-  effect(() => { void [tally.value, store.first.value.places.value]; sparks = new Map(); });
-  effect(() => {
-    if (!isShown.value) return;
-    const now = tally.value;
-    const all = columns.value;
-    const from = Math.max(0, scrolled.value - OVERSCAN);
-    const list = rows.value.slice(from, scrolled.value + Math.ceil(size.value.height / ROW) + OVERSCAN);
-    grid.setAttribute('role', 'grid');
-    grid.setAttribute('aria-label', 'Concepts');
-    grid.setAttribute('aria-multiselectable', 'true');
-    grid.setAttribute('aria-rowcount', String(rows.value.length + 1));
-    const isActive = list.includes(active.value);
-    if (isActive) grid.setAttribute('aria-activedescendant', `concept-${active.value}`);
-    else grid.removeAttribute('aria-activedescendant');
-    grid.style.setProperty('--columns', all.map(({ width }) => width).join(' '));
-    const places = store.first.value.places.value;
-    const spark = (/** @type {number} */ row) => {
-      let path = sparks.get(row);
-      if (path === undefined) sparks.set(row, (path = now ? sparkPath(now, row, places, SPARK.width, SPARK.height) : ''));
-      return path;
+  /** Paths by row, made when a row is first seen. @type {Signal<Map<number, string>>} */
+  const sparks = computed(() => { void [tally.value, store.first.value.places.value]; return new Map(); });
+  const spark = (/** @type {Tally} */ now, /** @type {number} */ row) => {
+    let path = sparks.value.get(row);
+    if (path === undefined) sparks.value.set(row, (path = sparkPath(now, row, store.first.value.places.value, SPARK.width, SPARK.height)));
+    return path;
+  };
+  /** @param {number} row @returns {import('./grid.js').Row} */
+  const rowOf = (row) => {
+    const counts = /** @type {Tally} */ (tally.value);
+    const word = counts.words[row];
+    const { slot, label } = counts.categories[row];
+    const epoch = store.epoch.value;
+    const count = countAt(counts, epoch, row);
+    const perLayer = store.layerNames.value.map((name) => `${name} ${formatCount(name === store.first.value.name ? count : theirs(name, word))}`);
+    const cell = (/** @type {Column} */ { key }) => {
+      if (key === 'word') return html`<span role="gridcell" class="grid-cell grid-word"><i class="dot slot-${slot}"></i><span>${word}</span><span class="visually-hidden">, ${label}</span></span>`;
+      if (key === 'change') return html`<span role="gridcell" class="grid-cell number">${changeText(changeAt(counts, epoch, base.value, row))}</span>`;
+      if (key === 'first') return html`<span role="gridcell" class="grid-cell number mute">${counts.first[row] < 0 ? '' : formatCount(store.steps.value[counts.first[row]])}</span>`;
+      const number = key === 'now' ? count : theirs(key.slice('layer:'.length), word);
+      return html`<span role="gridcell" class="grid-cell number ${key === 'now' ? 'main' : 'mute'}">${numberText(number)}</span>`;
     };
-    render(html`<div role="rowgroup" class="grid-head"><div role="row" aria-rowindex="1" class="grid-row">${all.map((column) => headOf(store, column))}
-        <span role="columnheader" class="grid-cell" title="Neurons with the concept over training, each row on its own scale; the line is the step shown">over steps</span></div></div>
-      <div role="rowgroup" class="grid-body" style="height:${rows.value.length * ROW}px">${now ? list.map((row, i) => rowOf(now, row, from + i)) : nothing}</div>`, grid);
-
-    /** @param {Tally} counts @param {number} row @param {number} place */
-    function rowOf(counts, row, place) {
-      const word = counts.words[row];
-      const { slot, label } = counts.categories[row];
-      const epoch = store.epoch.value;
-      const count = countAt(counts, epoch, row);
-      const isChosen = count > 0 && selected.value.get(word) === count;
-      const perLayer = store.layerNames.value.map((name) => [name, name === store.first.value.name ? count : theirs(name, word)]);
-      const title = `${word} (${label}): ${perLayer.map(([name, number]) => `${name} ${formatCount(Number(number))}`).join(', ')}`;
-      const cell = (/** @type {Column} */ { key }) => {
-        if (key === 'word') return html`<span role="gridcell" class="grid-cell grid-word"><i class="dot slot-${slot}"></i><span>${word}</span><span class="visually-hidden">, ${label}</span></span>`;
-        if (key === 'change') return html`<span role="gridcell" class="grid-cell number">${changeText(changeAt(counts, epoch, base.value, row))}</span>`;
-        if (key === 'first') return html`<span role="gridcell" class="grid-cell number mute">${counts.first[row] < 0 ? '' : formatCount(store.steps.value[counts.first[row]])}</span>`;
-        const number = key === 'now' ? count : theirs(key.slice('layer:'.length), word);
-        return html`<span role="gridcell" class="grid-cell number ${key === 'now' ? 'main' : 'mute'}">${numberText(number)}</span>`;
-      };
-      return html`<div role="row" id="concept-${row}" class="grid-row ${count ? '' : 'none'} ${active.value === row ? 'active' : ''}" aria-rowindex=${place + 2} aria-selected=${String(isChosen)}
-          style="top:${place * ROW}px" title=${title} @click=${(/** @type {MouseEvent} */ event) => { active.value = row; choose(row, event.ctrlKey || event.metaKey || event.shiftKey); }}
-          @pointerenter=${() => { store.pointedConcept.value = word; }}>${all.map(cell)}
-        <span role="gridcell" class="grid-cell spark"><svg width=${SPARK.width} height=${SPARK.height} aria-hidden="true"><path class="slot-${slot}" d=${spark(row)}/></svg></span></div>`;
-    }
+    return {
+      title: `${word} (${label}): ${perLayer.join(', ')} neurons`, isSelected: count > 0 && selected.value.get(word) === count, className: count ? '' : 'none',
+      cells: html`${columns.value.map(cell)}<span role="gridcell" class="grid-cell spark"><svg width=${SPARK.width} height=${SPARK.height} aria-hidden="true"><path class="slot-${slot}" d=${spark(counts, row)}/></svg></span>`,
+    };
+  };
+  mountGrid(grid, {
+    id: 'concept', label: 'Concepts', isShown, rows, rowOf, onChoose: choose,
+    columns: () => `${columns.value.map((column) => column.width).join(' ')} ${SPARK.width + 4}px`,
+    head: () => html`${columns.value.map((column) => headOf(store, column))}
+      <span role="columnheader" class="grid-cell" title="Neurons with the concept over training, each row on its own scale; the line is the step shown">over steps</span>`,
+    onPoint: (row) => { store.pointedConcept.value = row === null ? null : (tally.peek()?.words[row] ?? null); },
   });
   /** @param {string} name @param {string} word */
   function theirs(name, word) {
