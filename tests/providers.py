@@ -82,6 +82,11 @@ class FakeProvider:
     ) -> Any:
         return _listing(self.blobs, run_tag_filter)
 
+    def list_scalars(
+        self, ctx: Any, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
+    ) -> Any:
+        return _listing(self.scalars, run_tag_filter)
+
     def read_scalars(self, ctx: Any, **settings: Any) -> Any:
         return self.scalars
 

@@ -19,6 +19,8 @@ from conceptmon_tb.snapshot import FloatArray
 
 MAX_ACROSS = 20
 
+_STEPS_AT_ONCE = 4
+
 
 class NeuronCards:
     """Answers the route `neuron`.
@@ -92,17 +94,29 @@ class NeuronCards:
     ) -> list[dict[str, Any]]:
         steps = [step for step, _ in logged.entry.steps]
         payloads = self._lookup.neurons(logged, steps, "frames")
-        # What a card shows of a step is several times what the map needs: read where it is asked for.
-        details = self._lookup.neurons(logged, [step for step in steps if step in film], "details")
+        details = self._details(logged, neuron, names, film)
         return [
             {
                 "step": step,
                 **label_neuron(payloads[step].arrays, neuron, names.of(space)),
-                **(_tell_details(details[step].arrays, neuron, names.of(space)) if step in details else {}),
+                **details.get(step, {}),
             }
             for step, space in zip(steps, logged.entry.spaces, strict=True)
             if step in payloads
         ]
+
+    def _details(
+        self, logged: LoggedLayer, neuron: int, names: Names, film: Collection[int]
+    ) -> dict[int, dict[str, Any]]:
+        """What a card shows of some steps: much more than the map needs, so few are held at once."""
+        spaces = zip(logged.entry.steps, logged.entry.spaces, strict=True)
+        chosen = [(step, space) for (step, _), space in spaces if step in film]
+        told = {}
+        for start in range(0, len(chosen), _STEPS_AT_ONCE):
+            part = dict(chosen[start : start + _STEPS_AT_ONCE])
+            for step, payload in self._lookup.neurons(logged, list(part), "details").items():
+                told[step] = _tell_details(payload.arrays, neuron, names.of(part[step]))
+        return told
 
     def _embedding(self, logged: LoggedLayer, step: int) -> tuple[StepEmbedding | None, str | None]:
         try:

@@ -188,7 +188,7 @@ class Distances:
             raise NotFoundError(
                 f"the embeddings of step {step} have {embedding.dim} dimensions, the words {words.shape[1]}"
             )
-        flags = self._lookup.neurons_at(logged, step, "frames").arrays["flags"]
+        flags = self._lookup.neurons_at(logged, step, "frames").arrays["flags"].astype(np.uint8)
         valid = ((flags & FLAG_VALID) != 0) & embedding.present
         with self._busy:
             return nearest_neurons(embedding, words, valid, valid & ((flags & FLAG_INTERPRETABLE) != 0))

@@ -154,7 +154,7 @@ class Names:
         if fingerprint not in self._known:
             try:
                 attrs: Any = self._lookup.space(self._source, self._run, fingerprint).attrs
-                self._known[fingerprint] = (attrs["words"], attrs["categories"])
+                self._known[fingerprint] = (list(attrs["words"]), list(attrs["categories"]))
             except NotFoundError:
                 self._known[fingerprint] = ([], [])
         return self._known[fingerprint]

@@ -129,8 +129,8 @@ def bytes_per_neuron(part: Part, concepts: int, images: int) -> int:
 
 
 def _size(payload: Payload, attribute: str, name: str) -> int:
-    """Width of an array; a payload that was cut down to a part has it as an attribute."""
-    return int(payload.attrs[attribute]) if attribute in payload.attrs else payload.arrays[name].shape[1]
+    """Width of an array; what was cut down to a part tells it as an attribute."""
+    return int(payload.attrs[attribute]) if payload.kind != "neurons" else payload.arrays[name].shape[1]
 
 
 def _fill(target: npt.NDArray[Any], name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -179,4 +179,4 @@ def _cut(payload: Payload, part: Part) -> Payload:
     attrs = {"top_concepts": count_concepts([payload]), "images": count_images([payload])}
     arrays = {name: np.array(array) for name, array in arrays.items()}
     nbytes = sum(array.nbytes for array in arrays.values())
-    return Payload(payload.kind, payload.step, attrs, arrays, payload.version, nbytes)
+    return Payload(part, payload.step, attrs, arrays, payload.version, nbytes)

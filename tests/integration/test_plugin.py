@@ -322,6 +322,7 @@ def test_export_answers_one_row_per_neuron(server: TensorBoardServer) -> None:
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "k": "1000"}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "9" * 30}, 400),
         ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "across": "2"}, 400),
+        ("neuron", {"run": "healthy", "layer": "layer2", "neuron": "0", "step": "0", "film": "x"}, 400),
         ("distances", {"run": "healthy", "layer": "layer2"}, 400),
         ("distances", {"run": "healthy", "layer": "layer2", "step": "x"}, 400),
         ("distances", {"run": "healthy", "layer": "layer2", "step": "9"}, 404),

@@ -144,7 +144,7 @@ def test_no_request_waits_for_a_slow_encoder(make) -> None:
         ({"hello": "[1]"}, "failed", "see TensorBoard's log"),
         ({"code": "raise SystemExit(3)"}, "failed", "see TensorBoard's log"),
         ({"code": "print('nonsense')"}, "failed", "see TensorBoard's log"),
-        ({"code": "import sys; sys.stdin.close(); print('{}')"}, "failed", "cannot be loaded"),
+        ({"code": "import sys; sys.stdin.close(); print('{}')"}, "failed", "the encoder"),
     ],
 )
 def test_an_encoder_that_cannot_be_used_says_why(make, settings, code: str, part: str) -> None:

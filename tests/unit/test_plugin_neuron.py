@@ -117,6 +117,40 @@ def test_damaged_embeddings_elsewhere_are_left_out(provider: FakeProvider) -> No
     }  # fmt: skip
 
 
+def test_steps_of_a_film_tell_concepts_and_images(provider: FakeProvider) -> None:
+    answer = Answers().neuron(Source(provider), "one", "layer1", 3, 2, 0, film=[0, 3, 77])
+    assert [("concepts" in item, "top_images" in item) for item in answer["history"]] == [
+        (True, True), (False, False), (False, False), (True, True),
+    ]  # fmt: skip
+    for step in (0, 3):
+        snapshot, told = ONE[step]["layer1"], answer["history"][step]
+        assert [item["id"] for item in told["concepts"]] == snapshot.concept_ids[3].tolist()
+        assert [item["similarity"] for item in told["concepts"]] == pytest.approx(
+            snapshot.similarity[3], abs=1e-6
+        )
+        assert told["top_images"] == snapshot.top_images[3].tolist()
+        assert snapshot.top_patches is not None
+        boxes = [box.tolist() if box.any() else None for box in snapshot.top_patches[3]]
+        assert told["top_patches"] == boxes
+
+
+def test_a_film_of_a_large_layer_holds_few_steps_at_once(monkeypatch) -> None:
+    provider = FakeProvider()
+    provider.log("one", enumerate(make_snapshots(9, LAYERS)), large=True)
+    answers = Answers()
+    asked: list[int] = []
+    original = answers._lookup.neurons
+
+    def neurons(logged, steps, part):
+        asked.append(len(steps) if part == "details" else 0)
+        return original(logged, steps, part)
+
+    monkeypatch.setattr(answers._lookup, "neurons", neurons)
+    answer = answers.neuron(Source(provider), "one", "layer1", 3, 2, 0, film=range(9))
+    assert all("top_images" in item for item in answer["history"])
+    assert max(asked) <= 4
+
+
 def test_a_second_neuron_reads_nothing_new(provider: FakeProvider) -> None:
     answers = Answers()
     across(provider, answers=answers)
