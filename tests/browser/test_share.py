@@ -11,8 +11,10 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page
 
+from tests.browser.conftest import HOSTILE
 from tests.browser.tab import Tab
 from tests.servers import TensorBoardServer
 
@@ -186,3 +188,92 @@ def test_the_table_can_leave_out_what_selection_and_filters_dim(open_tab: OpenTa
     assert all(row["threshold"] == pytest.approx(0.2) for row in table["neurons"])
     assert all(row["interpretable"] == (row["similarity"] > 0.2) for row in table["neurons"])
     assert table["threshold_set_by_reader"] is True
+
+
+PARSE_SVG = """(text) => {
+    const parsed = new DOMParser().parseFromString(text, 'image/svg+xml');
+    const all = (selector) => [...parsed.querySelectorAll(selector)];
+    const attributes = all('*').flatMap((element) => [...element.attributes]);
+    const handlers = attributes.filter(({name}) => /^on/.test(name));
+    return {
+        error: parsed.querySelector('parsererror')?.textContent ?? '',
+        neurons: all('.neurons > *').length + all('.marked > g').length,
+        fills: [...new Set(all('.neurons > *').map((mark) => mark.getAttribute('fill')))],
+        stars: all('.anchors path').length,
+        trails: all('.trails path').length,
+        names: all('.names text').map((text) => text.textContent),
+        texts: all('text').map((text) => text.textContent),
+        scripts: all('script, foreignObject, a').length + handlers.length,
+        outside: attributes.filter(({name, value}) => name !== "xmlns" && value.includes("//")).length,
+        ids: all('[id]').length === new Set(all('[id]').map(({id}) => id)).size,
+    };
+}"""
+
+
+def test_the_svg_holds_every_neuron_star_and_name(open_tab: OpenTab, server: TensorBoardServer) -> None:
+    tab = open_tab(layer="layer4", step=19, tracked="4.8")
+    tab.frame.wait_for_selector("[data-loaded=true]", state="attached")
+    tab.frame.wait_for_selector(".names text")
+    rows = json.loads(exported(server, "healthy", "layer4", 19, "json"))["neurons"]
+
+    name, content = save(tab, "Picture (SVG)")
+
+    picture = tab.frame.evaluate(PARSE_SVG, content.decode())
+    assert name == "map_healthy_layer4_step19.svg"
+    assert picture["error"] == ""
+    assert picture["neurons"] == sum(row["valid"] for row in rows) > 200
+    assert {tab.color("--slot-0"), tab.color("--slot-1")} <= set(picture["fills"])
+    assert picture["stars"] == tab.frame.locator(".stars path").count() == 5
+    assert set(picture["names"]) <= set(tab.frame.locator(".names text").all_text_contents()) | {"wheel"}
+    assert len(picture["names"]) >= 3
+    assert picture["trails"] > 4
+    assert any("healthy · layer4 · step 19" in text for text in picture["texts"])
+    assert any("encoder" in text for text in picture["texts"])
+    assert picture["outside"] == picture["scripts"] == 0
+    assert picture["ids"]
+
+
+def test_maps_side_by_side_are_one_picture_with_the_names_of_both(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", step=19, compare="poor")
+    tab.frame.wait_for_selector("#map-2[data-layer]")
+    tab.frame.wait_for_selector("[data-loaded=true]", state="attached")
+
+    _, content = save(tab, "Picture (SVG)")
+
+    picture = tab.frame.evaluate(PARSE_SVG, content.decode())
+    assert picture["error"] == ""
+    assert picture["neurons"] > 400
+    assert {"healthy", "poor"} <= set(picture["texts"])
+    assert picture["ids"]
+
+
+def test_the_svg_of_a_hostile_log_is_text_only(open_tab: OpenTab) -> None:
+    tab = open_tab(run=HOSTILE)
+
+    name, content = save(tab, "Picture (SVG)")
+
+    picture = tab.frame.evaluate(PARSE_SVG, content.decode())
+    assert picture["error"] == ""
+    assert picture["scripts"] == 0
+    assert any(HOSTILE in text for text in picture["texts"])
+    assert not set(name) & set("<>:=/ ")
+
+
+@pytest.mark.parametrize("for_print", [False, True])
+def test_the_png_has_the_colours_of_the_categories(open_tab: OpenTab, for_print: bool) -> None:
+    tab = open_tab(layer="layer4", step=19)
+    slots = [tab.color(name) for name in ("--slot-0", "--slot-1")]
+    ground = "#ffffff" if for_print else tab.color("--well")
+    tab.frame.wait_for_selector("[data-loaded=true]", state="attached")
+
+    if for_print:
+        choose(tab, "On white", role="menuitemcheckbox")
+    _, content = save(tab, "Picture (PNG)")
+
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    box = tab.frame.locator("#map").bounding_box()
+    assert box is not None
+    assert picture.width == 2 * box["width"]
+    counts = {"#" + bytes(color).hex(): count for count, color in picture.getcolors(1 << 24) or []}
+    assert counts[ground] > picture.width * picture.height / 10
+    assert all(counts[slot] > 1000 for slot in slots)

@@ -6,6 +6,7 @@ import { hostAddress } from '../../host.js';
 import { counted, formatCount } from '../../model/format.js';
 import { makeLink } from './link.js';
 import { menuButton, taskMessage } from './menu.js';
+import { savePicture } from './pictures.js';
 import { countShown, saveTable } from './table.js';
 import { createTask } from './task.js';
 
@@ -24,6 +25,7 @@ export function mountShare(host, sharing) {
   const task = createTask();
   const open = signal(false);
   const onlyShown = signal(false);
+  const forPrint = signal(false);
   const setOpen = (/** @type {boolean} */ now) => { open.value = now; };
   document.addEventListener('pointerdown', (event) => { if (open.peek() && !host.contains(/** @type {Node} */ (event.target))) setOpen(false); });
 
@@ -31,10 +33,16 @@ export function mountShare(host, sharing) {
   const sections = () => {
     const ready = store.layer.value !== null;
     const table = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveTable(sharing, format, onlyShown.peek(), work)); };
+    const picture = (/** @type {'png' | 'svg'} */ format) => () => { task.run('Drawing the map…', (work) => savePicture(sharing, format, forPrint.peek(), work)); };
     const { shown, all } = countShown(store);
     return [
       { label: 'Link', items: [
         { label: 'Copy link', hint: 'the whole view', title: 'Runs, layer, step, camera, selection, filters, anchors, threshold and panels are in the link', run: () => { task.run('Copying the link…', () => copyLink(sharing)); } },
+      ] },
+      { label: 'Picture of the map', items: [
+        { label: 'Picture (PNG)', hint: 'for slides and messages', title: 'The map as it is shown, with title, legend and names, at twice the size of the screen', disabled: !ready, run: picture('png') },
+        { label: 'Picture (SVG)', hint: 'for drawing programs', title: 'The same as a drawing: every neuron, star and name can be changed', disabled: !ready, run: picture('svg') },
+        { label: 'On white, for print', title: 'Pictures and animations in the colours for white paper instead of those on the screen', checked: forPrint.value, run: () => { forPrint.value = !forPrint.peek(); } },
       ] },
       { label: `Table of the ${shown === all || !onlyShown.value ? counted(all, 'neuron') : `${formatCount(shown)} of ${counted(all, 'neuron')}`} at this step`, items: [
         { label: 'Table (CSV)', hint: 'for spreadsheets', title: 'What each neuron detects at this step, with similarities, displacement and place on the map', disabled: !ready, run: table('csv') },
