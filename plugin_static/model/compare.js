@@ -93,7 +93,7 @@ export function conceptChanges(first, other) {
   };
 }
 
-/** @typedef {{tone: 'worse' | 'better' | 'similar' | 'mixed', headline: string, facts: string[], caveats: string[]}} Verdict */
+/** @typedef {{tone: 'worse' | 'better' | 'similar' | 'mixed' | 'other', headline: string, facts: string[], caveats: string[]}} Verdict */
 
 /**
  * How a column fares beside the first, in words. Each fact speaks for one side; where all speak for one, the
@@ -108,12 +108,14 @@ export function compareVerdict(first, other) {
     shareFact(first, other, 'dead'),
     conceptFact(first, other),
   ].filter((fact) => fact !== null);
+  const isSameLayer = first.layer === other.layer;
   const balance = facts.map(({ side }) => side);
-  const tone = !facts.length ? 'similar' : balance.every((side) => side < 0) ? 'worse' : balance.every((side) => side > 0) ? 'better' : 'mixed';
-  const names = `${other.name}`;
+  // Layers have different tasks: what differs between them is no sign of health.
+  const tone = !isSameLayer ? 'other' : !facts.length ? 'similar' : balance.every((side) => side < 0) ? 'worse' : balance.every((side) => side > 0) ? 'better' : 'mixed';
   const headline = {
-    worse: `${names} looks less healthy than ${first.name}`, better: `${names} looks healthier than ${first.name}`,
-    similar: `${names} and ${first.name} are much alike at this point`, mixed: `${names} and ${first.name} differ, in both directions`,
+    worse: `${other.name} looks less healthy than ${first.name}`, better: `${other.name} looks healthier than ${first.name}`,
+    similar: sameSpace ? `${other.name} and ${first.name} are much alike at this point` : `${other.name} and ${first.name} cannot be told apart by their counts`,
+    mixed: `${other.name} and ${first.name} differ, in both directions`, other: `${other.name} is another layer than ${first.name}`,
   }[tone];
   return { tone, headline, facts: facts.map(({ text }) => text), caveats: caveats(first, other, sameSpace) };
 }
@@ -168,7 +170,7 @@ export function spaceDifference(a, b) {
   if (a.encoder !== b.encoder) found.push({ what: 'encoder', text: `encoder: ${a.encoder || 'unknown'} and ${b.encoder || 'unknown'}` });
   if (a.projection !== b.projection) found.push({ what: 'projection', text: `projection: ${a.projection || 'unknown'} and ${b.projection || 'unknown'}` });
   if (a.anchors.join('\n') !== b.anchors.join('\n')) found.push({ what: 'anchors', text: `anchors: ${few(a.anchors, b.anchors)}` });
-  if (!found.length) found.push({ what: 'places', text: 'the order, meaning or places of their words' });
+  if (!found.length) found.push({ what: 'places', text: 'where their words lie: these are the same, so it is probably another version of the encoder or of the map' });
   return found;
 }
 

@@ -36,3 +36,94 @@ export function formatAge(seconds) {
   if (seconds < 36 * 3600) return `${formatCount(Math.round(seconds / 3600))} h`;
   return counted(Math.round(seconds / 86400), 'day');
 }
+
+/** Age of the newest data in steps' usual distance, and in seconds, beyond which a training seems to have stopped. */
+const STALE_INTERVALS = 3;
+const STALE_SECONDS = 600;
+/** From then on it is an old run, not one that hangs. */
+const OLD_INTERVALS = 30;
+const OLD_SECONDS = 3600;
+const MONTH = 30 * 86400;
+
+/**
+ * Whether data still come in. A run that ended long ago is no reason for a warning.
+ * @param {number[]} wallTimes of the steps, seconds @param {number} newest wall time of the newest data, seconds @param {number} now seconds
+ * @returns {{kind: 'fresh' | 'stale' | 'old', text: string}}
+ */
+export function judgeAge(wallTimes, newest, now) {
+  const age = now - newest;
+  if (!Number.isFinite(age) || age < STALE_SECONDS) return { kind: 'fresh', text: '' };
+  const gaps = wallTimes.slice(1).map((time, i) => time - wallTimes[i]).filter((gap) => gap > 0).sort((a, b) => a - b);
+  const usual = gaps.length ? gaps[Math.floor(gaps.length / 2)] : NaN;
+  const quiet = age > MONTH ? `last step on ${new Date(1000 * newest).toISOString().slice(0, 10)}` : `last step ${formatAge(age)} ago`;
+  if (Number.isFinite(usual) && age <= STALE_INTERVALS * usual) return { kind: 'fresh', text: '' };
+  if (!Number.isFinite(usual) || age > Math.max(OLD_SECONDS, OLD_INTERVALS * usual)) return { kind: 'old', text: quiet };
+  return { kind: 'stale', text: `Training seems to have stopped or ended: last step ${formatAge(age)} ago, usually one every ${formatAge(usual)}` };
+}
+
+/** @typedef {'reset threshold' | 'clear filters'} Action what the reader can do about it */
+/** @typedef {{id: string, level: 'warn' | 'info', text: string, more?: string[], action?: Action, title?: string}} Notice */
+/**
+ * @typedef {object} Situation of one run and layer as it is shown
+ * @property {RunIndex | null} index
+ * @property {string} layer
+ * @property {string} note of the log about itself
+ * @property {import('./history.js').EpochSummary | null} summary
+ * @property {number | null} threshold the reader's, null: as logged
+ * @property {number | null} logged threshold of this step
+ * @property {number | null} drawn neurons that the filters leave, null where there is no filter
+ * @property {ReturnType<typeof judgeAge>} age
+ */
+
+/** What there is to say about a run and layer, the gravest first. @param {Situation} situation @returns {Notice[]} */
+export function noticesOf(situation) {
+  const { index, layer, note, summary, threshold, logged, drawn, age } = situation;
+  /** @type {Notice[]} */
+  const notices = [];
+  if (summary && summary.valid === 0) notices.push({ id: 'silent', level: 'warn', text: 'No neuron has a signal at this step: nothing to draw' });
+  else if (summary && summary.interpretable === 0 && threshold !== null) notices.push({ id: 'threshold', level: 'warn', text: 'Nothing is interpretable above your threshold', action: 'reset threshold' });
+  else if (summary && summary.interpretable === 0) notices.push({ id: 'none', level: 'info', text: `No neuron is above the threshold${logged === null ? '' : ` of ${Number(logged.toPrecision(3))}`} at this step: all fit no word clearly` });
+  if (drawn === 0 && summary && summary.valid > 0) notices.push({ id: 'filtered', level: 'warn', text: 'The filters hide every neuron of this step', action: 'clear filters' });
+  notices.push(...skippedNotices(index?.skipped ?? []));
+  if (age.kind === 'stale') notices.push({ id: 'stale', level: 'warn', text: age.text });
+  const sampled = index?.sampled?.[layer];
+  if (sampled && sampled.kept < sampled.logged) {
+    notices.push({ id: 'sampled', level: 'info', text: `Steps were sampled: TensorBoard kept ${formatCount(sampled.kept)} of ${formatCount(sampled.logged)}`, more: ['To keep all, start it with --samples_per_plugin conceptmon=0'] });
+  }
+  if (note) notices.push({ id: 'note', level: 'info', text: note });
+  return notices;
+}
+
+/** @param {import('../api.js').Skipped[]} skipped @returns {Notice[]} */
+function skippedNotices(skipped) {
+  const line = (/** @type {import('../api.js').Skipped} */ { layer, step, reason }) => `${layer ? `${layer}, ` : ''}${step === undefined || step === null ? '' : `step ${step}: `}${reason}`;
+  const newer = skipped.filter(({ code }) => code === 'newer_schema');
+  const others = skipped.filter(({ code }) => code !== 'newer_schema');
+  /** @type {Notice[]} */
+  const notices = [];
+  if (newer.length) {
+    notices.push({ id: 'newer', level: 'warn', text: `${counted(newer.length, 'record')} written by a newer version of Concept Monitor`, more: ['Update conceptmon-tb where TensorBoard runs, then restart it.', ...newer.slice(0, 5).map(line)] });
+  }
+  if (others.length) notices.push({ id: 'skipped', level: 'warn', text: `${counted(others.length, 'record')} could not be read`, more: others.slice(0, 20).map(line) });
+  return notices;
+}
+
+/**
+ * A failure in words: since when, and what happens now.
+ * @param {string} problem '' for none @param {number} since milliseconds @param {number} now
+ */
+export function describeProblem(problem, since, now) {
+  if (!problem) return '';
+  if (!problem.startsWith('TensorBoard does not answer')) return `${problem}${/[.!?…]$/.test(problem) ? '' : '.'} Trying again…`;
+  const clock = new Date(since).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  const age = (now - since) / 1000;
+  return `TensorBoard has not answered since ${clock}${age < 60 ? '' : ` (${formatAge(age)})`}. What you see is as of then; trying again…`;
+}
+
+/** Steps that are there and to come, over all shown layers. @param {({loaded: number, steps: number[]} | null)[]} layers */
+export function loadingProgress(layers) {
+  const known = layers.filter((layer) => layer !== null);
+  const loaded = known.reduce((sum, layer) => sum + layer.loaded, 0);
+  const total = known.reduce((sum, layer) => sum + layer.steps.length, 0);
+  return { loaded, total, text: `${formatCount(loaded)} of ${counted(total, 'step')} loaded` };
+}

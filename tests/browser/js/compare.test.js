@@ -75,7 +75,9 @@ test('small differences make no verdict', () => {
 
 test('what cannot be compared is said and left out of the verdict', () => {
   const verdict = compareVerdict(column(), column({ space: 't', layer: 'layer2', neurons: 64, interpretable: 32, dAnchor: 0.9 }));
-  equal(verdict.tone, 'similar');
+  equal(verdict.tone, 'other');
+  equal(verdict.headline, 'a is another layer than a');
+  equal(verdict.facts, []);
   equal(verdict.caveats.length, 3);
   ok(verdict.caveats[0].includes('concept spaces differ'), verdict.caveats[0]);
 });
