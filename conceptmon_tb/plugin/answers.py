@@ -6,9 +6,10 @@ import csv
 import difflib
 import io
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from conceptmon_tb.metadata import IMAGES_TAG, PayloadError, layer_tag, pack_payload
+from conceptmon_tb.metadata import IMAGES_TAG, Payload, PayloadError, layer_tag, pack_payload
 from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.cards import NeuronCards
 from conceptmon_tb.plugin.distances import Distances
@@ -25,10 +26,12 @@ from conceptmon_tb.plugin.neurons import (
     stack_neurons,
 )
 from conceptmon_tb.plugin.records import RecordStore
-from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.source import BlobPoint, Source
 from conceptmon_tb.plugin.words import Words
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
+
+_READERS = 4
 
 
 class Answers:
@@ -162,11 +165,20 @@ class Answers:
         """Answer of `images` without a step: which image is where in which atlas page."""
         self._lookup.layers(source, run)
         pages, skipped, tile = [], [], 0
-        for point in self._lookup.blob_points(source, run, IMAGES_TAG):
+
+        def read(point: BlobPoint) -> Payload | str:
             try:
-                payload = self._lookup.blob(source, run, IMAGES_TAG, "images", point)
+                return self._lookup.blob(source, run, IMAGES_TAG, "images", point)
             except PayloadError as error:
-                skipped.append({"step": point.step, "reason": str(error)})
+                return str(error)
+
+        points = self._lookup.blob_points(source, run, IMAGES_TAG)
+        # The data server stalls on some reads: the others need not wait for those.
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = list(pool.map(read, points))
+        for point, payload in zip(points, found, strict=True):
+            if isinstance(payload, str):
+                skipped.append({"step": point.step, "reason": payload})
                 continue
             tile = int(payload.attrs["tile"])
             pages.append(
