@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,25 @@ class Scrub:
         drawn: Frames that the map drew meanwhile.
         draw_ms: Milliseconds that drawing each of them took.
         memory: Largest memory of the page meanwhile, bytes.
+        busy: Processor seconds of the page's main thread, and of all of Chromium: unlike the time between
+            frames, these hold on a busy machine too.
     """
 
     deltas: list[float]
     drawn: int
     draw_ms: list[float]
     memory: int
+    busy: tuple[float, float]
+
+    @property
+    def main_ms(self) -> float:
+        """Processor milliseconds of the page's main thread for each frame."""
+        return 1000 * self.busy[0] / len(self.deltas)
+
+    @property
+    def all_ms(self) -> float:
+        """Processor milliseconds of all of Chromium for each frame."""
+        return 1000 * self.busy[1] / len(self.deltas)
 
     @property
     def rate(self) -> float:
@@ -103,13 +116,29 @@ class Chromium:
     def memory(self) -> int:
         """Bytes that the heaviest page's process has for itself (its unique set)."""
         weights = [0]
-        for process in self._session.send("SystemInfo.getProcessInfo")["processInfo"]:
-            if process["type"] == "renderer":
-                try:
-                    weights.append(psutil.Process(process["id"]).memory_full_info().uss)
-                except psutil.Error:
-                    continue
+        for process in self._processes("renderer"):
+            with suppress(psutil.Error):
+                weights.append(process.memory_full_info().uss)
         return max(weights)
+
+    def busy(self) -> dict[int, tuple[float, float]]:
+        """Processor seconds so far by process: of its main thread if it is a page's, and of all threads."""
+        seconds: dict[int, tuple[float, float]] = {}
+        pages = {process.pid for process in self._processes("renderer")}
+        for process in self._processes():
+            with suppress(psutil.Error):
+                threads = {thread.id: thread.user_time + thread.system_time for thread in process.threads()}
+                main = threads.get(process.pid, 0.0) if process.pid in pages else 0.0
+                seconds[process.pid] = (main, sum(threads.values()))
+        return seconds
+
+    def _processes(self, kind: str | None = None) -> list[psutil.Process]:
+        found = []
+        for process in self._session.send("SystemInfo.getProcessInfo")["processInfo"]:
+            if kind in (None, process["type"]):
+                with suppress(psutil.Error):
+                    found.append(psutil.Process(process["id"]))
+        return found
 
 
 @contextmanager
@@ -184,6 +213,7 @@ def wait_until_loaded(page: Page, frame: Frame, seconds: float = 120) -> float |
 def scrub(chromium: Chromium, page: Page, target: Frame | Page, script: str, frames: int) -> Scrub:
     """Sweep over all steps, one place further in every frame, and weigh the page meanwhile."""
     page.bring_to_front()
+    before = chromium.busy()
     keep = "(result) => { window.swept = result; }"
     target.evaluate(f"(count) => {{ window.swept = null; ({script})(count).then({keep}); }}", frames)
     memory = chromium.memory()
@@ -191,7 +221,9 @@ def scrub(chromium: Chromium, page: Page, target: Frame | Page, script: str, fra
         page.wait_for_timeout(250)
         memory = max(memory, chromium.memory())
     result: Mapping[str, Any] = target.evaluate("window.swept")
-    return Scrub(result["deltas"], result["drawn"], result["drawMs"], memory)
+    spent = [_less(after, before.get(pid, (0.0, 0.0))) for pid, after in chromium.busy().items()]
+    busy = max(main for main, _ in spent), sum(whole for _, whole in spent)
+    return Scrub(result["deltas"], result["drawn"], result["drawMs"], memory, busy)
 
 
 def open_bare(page: Page, url: str, run: str, layer: str, where: Mapping[str, Any]) -> None:
@@ -211,6 +243,10 @@ def capture(frame: Frame) -> dict[str, Any]:
 
 TAB_SCRUB = (HERE / "scrub.js").read_text(encoding="utf-8")
 BARE_SCRUB = "window.scrub"
+
+
+def _less(after: tuple[float, float], before: tuple[float, float]) -> tuple[float, float]:
+    return after[0] - before[0], after[1] - before[1]
 
 
 def _serve_bare(route: Route) -> None:

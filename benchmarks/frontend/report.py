@@ -113,7 +113,13 @@ def as_document(
     return "\n".join(lines)
 
 
-_VIEWS_HEAD = ["view", "frames per second", "of the bare renderer's", "longest frame"]
+_VIEWS_HEAD = [
+    "view",
+    "frames per second",
+    "of the bare renderer's",
+    "longest frame",
+    "processor, main thread",
+]
 _GROWTH_HEAD = [
     "log",
     "event files",
@@ -151,6 +157,13 @@ def _details(one: Measured) -> list[list[str]]:
         ["frames per second while scrubbing: tab", f"{_median(one.tab, 'rate'):.1f}"],
         ["frames per second while scrubbing: bare renderer", f"{_median(one.bare, 'rate'):.1f}"],
         ["ratio, median of sweeps in turn", f"{one.ratio:.2f}"],
+        ["processor time for each frame, page's main thread: tab", _milliseconds(one.tab, "main_ms")],
+        [
+            "processor time for each frame, page's main thread: bare renderer",
+            _milliseconds(one.bare, "main_ms"),
+        ],
+        ["processor time for each frame, all of Chromium: tab", _milliseconds(one.tab, "all_ms")],
+        ["processor time for each frame, all of Chromium: bare renderer", _milliseconds(one.bare, "all_ms")],
         ["longest frame: tab", f"{max(sweep.longest for sweep in one.tab):.0f} ms"],
         ["longest frame: bare renderer", f"{max(sweep.longest for sweep in one.bare):.0f} ms"],
         ["frames over 100 ms", f"{over:.1%}"],
@@ -173,6 +186,7 @@ def _views(one: Measured) -> list[list[str]]:
             f"{_median(sweeps, 'rate'):.1f}",
             f"{_median(sweeps, 'rate') / bare:.2f}",
             f"{max(sweep.longest for sweep in sweeps):.0f} ms",
+            _milliseconds(sweeps, "main_ms"),
         ]
         for name, sweeps in one.views.items()
     ]
@@ -180,6 +194,10 @@ def _views(one: Measured) -> list[list[str]]:
 
 def _median(sweeps: Sequence[object], name: str) -> float:
     return statistics.median(getattr(sweep, name) for sweep in sweeps)
+
+
+def _milliseconds(sweeps: Sequence[object], name: str) -> str:
+    return f"{_median(sweeps, name):.1f} ms"
 
 
 def _seconds(value: float | None) -> str:

@@ -8,7 +8,7 @@ from benchmarks.frontend.report import as_document, as_text, large_targets, typi
 
 
 def sweep(milliseconds: float, drawn: int = 4, longest: float | None = None) -> Scrub:
-    return Scrub([milliseconds] * 3 + [longest or milliseconds], drawn, [1.0] * 4, 200 << 20)
+    return Scrub([milliseconds] * 3 + [longest or milliseconds], drawn, [1.0] * 4, 200 << 20, (0.04, 0.08))
 
 
 def measured(**changes: object) -> Measured:
@@ -51,6 +51,8 @@ def test_text_and_document_hold_all_figures() -> None:
             "never all at once",
             "312 MB",
             "150 MiB",
+            "10.0 ms",
+            "20.0 ms",
             "concepts, flow",
             "500 neurons x 20 epochs x 2 layers, 16 runs",
         ):
