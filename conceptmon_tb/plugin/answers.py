@@ -65,6 +65,7 @@ class Answers:
         payload = self._lookup.space(source, run, fingerprint)
         names = ("words", "categories", "anchors", "encoder", "note", "projection", "fingerprint")
         attrs = {name: payload.attrs[name] for name in names}
+        attrs["encoder_fingerprint"] = payload.attrs.get("encoder_fingerprint", "")
         arrays = {name: payload.arrays[name] for name in ("position", "anchor_position")}
         return pack_payload("space", payload.step, attrs, arrays)
 

@@ -202,6 +202,7 @@ def test_space_answers_places_and_words_without_embeddings(server: TensorBoardSe
     assert answer.kind == "space"
     assert answer.arrays["position"].shape == (len(answer.attrs["words"]), 2)
     assert set(answer.arrays) == {"position", "anchor_position"}
+    assert answer.attrs["encoder_fingerprint"] == "synthetic-0"
     fingerprint = answer.attrs["fingerprint"]
     assert server.runs()["healthy"]["spaces"] == [fingerprint]
     assert server.fetch("space", run="healthy", fingerprint=fingerprint)[0] == 200
