@@ -55,7 +55,7 @@ export function rampColor(ramp, share) {
   return /** @type {Rgb} */ (ramp[low].map((value, i) => value + (ramp[low + 1][i] - value) * mix));
 }
 
-/** A colour around the wheel, as light as the theme needs. @param {number} share 0..1 @param {Palette} palette @returns {Rgb} */
+/** A colour around the wheel, as light as the theme needs. @param {number} share 0..1 @param {Pick<Palette, 'dark'>} palette @returns {Rgb} */
 export function hueColor(share, { dark }) {
   const [hue, saturation, lightness] = [share * 360, 0.62, dark ? 0.64 : 0.45];
   const chroma = saturation * Math.min(lightness, 1 - lightness);

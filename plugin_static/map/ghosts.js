@@ -43,13 +43,13 @@ export function ghostLines({ x: left, y: top, scale }, { layer, moment, paint, m
 export function drawGhosts(context, frame, sheet, palette) {
   const lines = ghostLines(frame, sheet);
   if (!lines.length) return;
-  const radius = Math.max(1.4, frame.radius * 0.62);
+  const radius = Math.max(1.4, frame.radius * 0.5);
   context.lineWidth = 0.8;
   context.strokeStyle = cssColor(palette.ink, 0.24);
   context.beginPath();
   for (let i = 0; i < lines.length; i += 4) { context.moveTo(lines[i], lines[i + 1]); context.lineTo(lines[i + 2], lines[i + 3]); }
   context.stroke();
-  context.strokeStyle = cssColor(palette.ink, 0.42);
+  context.strokeStyle = cssColor(palette.ink, 0.34);
   context.beginPath();
   for (let i = 0; i < lines.length; i += 4) { context.moveTo(lines[i] + radius, lines[i + 1]); context.arc(lines[i], lines[i + 1], radius, 0, 2 * Math.PI); }
   context.stroke();

@@ -1,6 +1,6 @@
 // @ts-check
 /** The maps in the well: one for each source side by side, or all on one; they share the camera. */
-import { computed, effect } from '../lib.js';
+import { computed, effect, untracked } from '../lib.js';
 import { MAX_COMPARED } from '../store.js';
 import { mountMap } from './view.js';
 
@@ -33,6 +33,8 @@ export function mountMaps(host, store, palette) {
   });
   effect(() => { host.dataset.maps = String(store.layout.value === 'overlay' ? 1 : Math.max(1, store.sources.value.length)); });
 
+  tellApart(store);
+
   const zoomAround = (/** @type {number} */ factor, /** @type {number} */ x, /** @type {number} */ y) => {
     const view = store.view.peek();
     const k = Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, view.k * factor));
@@ -55,3 +57,22 @@ export function mountMaps(host, store, palette) {
     },
   };
 }
+
+/** Where runs or layers are laid over each other, colour tells them apart, unless the reader wants it otherwise. @param {import('../store.js').Store} store */
+function tellApart(store) {
+  let before = isOverlaid(store);
+  effect(() => {
+    const now = isOverlaid(store);
+    if (now === before) return;
+    before = now;
+    untracked(() => {
+      const { colorBy, primary, compared } = store;
+      const own = compared.peek().every(({ run }) => run === primary.peek()) ? 'layer' : 'run';
+      if (now && colorBy.peek() === 'category') colorBy.value = own;
+      else if (!now && (colorBy.peek() === 'run' || colorBy.peek() === 'layer')) colorBy.value = 'category';
+    });
+  });
+}
+
+/** @param {import('../store.js').Store} store */
+const isOverlaid = (store) => store.layout.value === 'overlay' && store.compared.value.length > 0;

@@ -2,6 +2,7 @@
 /** The map as a picture of any size: for files, figures and animations. What one sees is what one gets, captions and tools left out. */
 import { untracked } from '../lib.js';
 import { fitTransform, boundingBox, recentre, zoomed } from '../model/geometry.js';
+import { allContours } from '../model/contours.js';
 import { countConcepts } from '../model/select.js';
 import { indexOfPlace, placeOfIndex } from '../model/axis.js';
 import { between } from '../model/layer.js';
@@ -10,7 +11,7 @@ import { cssColor } from '../theme.js';
 import { CanvasRenderer } from './canvas.js';
 import { ANCHOR_FONT, BRIGHT_FONT, layOut, STAR, WORD_FONT } from './overlay.js';
 import { createSheets, pointRadius } from './sheets.js';
-import { svgOf } from './svg.js';
+import { contourColor, svgOf } from './svg.js';
 import { fitOf } from './view.js';
 
 /** @typedef {import('../store.js').Store} Store */
@@ -31,6 +32,8 @@ import { fitOf } from './view.js';
  * @property {import('./shared.js').Frame} frame
  * @property {import('./shared.js').Sheet[]} sheets
  * @property {import('./overlay.js').Writing} writing
+ * @property {import('../model/contours.js').Contours[]} contours in px of the whole map, before the camera
+ * @property {{k: number, x: number, y: number}} camera
  */
 
 const MARGIN = 44;
@@ -49,7 +52,8 @@ export function sceneOf(store, { width, height, ratio = RATIO, sources: given, c
     const fit = fitTransform(box, size, { left: margin, right: margin, top: margin, bottom: margin });
     const view = camera ?? store.view.value;
     const moved = view.k !== 1 || view.x !== 0 || view.y !== 0;
-    const transform = zoomed(fit, moved && seenAt ? recentre(view, fitOf(lead, seenAt), seenAt, fit, size) : view);
+    const adjusted = moved && seenAt ? recentre(view, fitOf(lead, seenAt), seenAt, fit, size) : view;
+    const transform = zoomed(fit, adjusted);
     const alike = sources.filter((source) => space && source.spaceAt.value(epochOf(source))?.fingerprint === space.fingerprint);
     const layers = alike.flatMap((source) => (source.layer.value ? [{ layer: source.layer.value, epoch: epochOf(source) }] : []));
     const neurons = sources.reduce((total, { layer }) => total + (layer.value?.neurons ?? 0), 0);
@@ -61,6 +65,8 @@ export function sceneOf(store, { width, height, ratio = RATIO, sources: given, c
     return {
       frame: { width, height, ratio, ...transform, radius: pointRadius(neurons, height, view.k), terrain: space },
       sheets,
+      contours: store.showContours.value ? allContours(sheets.filter(({ moment }) => moment.before >= 0), fit, size) : [],
+      camera: adjusted,
       writing: layOut({
         space, counts: countConcepts(layers, space?.words.length ?? 0), size, transform, zoom: view.k, showLabels: store.showLabels.value,
         concept: store.concept.value, anchors: store.anchors.value, nearest: undefined, keepFree: [],
@@ -82,12 +88,13 @@ function placed(store, source, cursor) {
  * @returns {HTMLCanvasElement}
  */
 export function drawScene(store, palette, options) {
-  const { frame, sheets, writing } = sceneOf(store, options);
+  const { frame, sheets, writing, contours, camera } = sceneOf(store, options);
   const canvas = document.createElement('canvas');
   const renderer = new CanvasRenderer(canvas, { inMemory: true });
   renderer.setPalette(palette);
   renderer.draw(frame, sheets);
   const { context } = renderer;
+  drawContours(context, contours, camera, frame.ratio, palette);
   context.setTransform(frame.ratio, 0, 0, frame.ratio, 0, 0);
   writeOn(context, writing, palette);
   renderer.dispose();
@@ -100,6 +107,17 @@ export function drawScene(store, palette, options) {
  */
 export function sceneSvg(store, palette, options) {
   return svgOf(sceneOf(store, { ...options, ratio: options.ratio ?? RATIO }), palette);
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Scene['contours']} contours @param {Scene['camera']} camera @param {number} ratio @param {Palette} palette */
+function drawContours(context, contours, { k, x, y }, ratio, palette) {
+  context.setTransform(ratio * k, 0, 0, ratio * k, ratio * x, ratio * y);
+  context.lineWidth = 1.1 / k;
+  context.lineJoin = 'round';
+  for (const group of contours) {
+    context.strokeStyle = cssColor(contourColor(palette, group), 0.8);
+    for (const path of group.paths) context.stroke(new Path2D(path));
+  }
 }
 
 /** Stars and words. @param {CanvasRenderingContext2D} context in CSS px @param {import('./overlay.js').Writing} writing @param {Palette} palette */

@@ -27,7 +27,7 @@ const hex = (color) => `#${color.map((value) => Math.round(value * 255).toString
 const round = (/** @type {number} */ value) => Number(value.toFixed(2));
 
 /** @param {import('./scene.js').Scene} scene @param {Palette} palette */
-export function svgOf({ frame, sheets, writing }, palette) {
+export function svgOf({ frame, sheets, writing, contours, camera }, palette) {
   const { width, height } = frame;
   const drawn = sheets.filter(({ moment }) => moment.before >= 0);
   const many = drawn.reduce((total, { layer }) => total + layer.neurons, 0) > MAX_MARKS;
@@ -41,6 +41,7 @@ export function svgOf({ frame, sheets, writing }, palette) {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${FAMILY}">
 <rect width="${width}" height="${height}" fill="${hex(palette.well)}"/>
 ${points.filter(Boolean).join('\n')}
+${lines(contours, camera, palette)}
 ${written(writing, palette)}
 </svg>
 `;
@@ -74,7 +75,7 @@ function terrain({ terrain: space, x: left, y: top, scale, width, height }, pale
 /** @param {Frame} frame @param {Sheet} sheet @param {Palette} palette */
 function ghosts(frame, sheet, palette) {
   const lines = ghostLines(frame, sheet);
-  const radius = Math.max(1.4, frame.radius * 0.62);
+  const radius = Math.max(1.4, frame.radius * 0.5);
   let hairs = '';
   let dots = '';
   for (let i = 0; i < lines.length; i += 4) {
@@ -82,7 +83,7 @@ function ghosts(frame, sheet, palette) {
     hairs += `M${fromX},${fromY}L${x},${y}`;
     dots += `<circle cx="${fromX}" cy="${fromY}" r="${round(radius)}"/>`;
   }
-  return hairs ? `<g class="before" fill="none" stroke="${hex(palette.ink)}" stroke-width=".8"><path opacity=".24" d="${hairs}"/><g opacity=".42">${dots}</g></g>` : '';
+  return hairs ? `<g class="before" fill="none" stroke="${hex(palette.ink)}" stroke-width=".8"><path opacity=".24" d="${hairs}"/><g opacity=".34">${dots}</g></g>` : '';
 }
 
 /** @param {Frame} frame @param {Sheet} sheet @param {Palette} palette @param {number} sheetIndex */
@@ -137,6 +138,15 @@ function marked(frame, { layer, paint, moment, marks: marking, source, shape = 0
     made += `<g opacity="${opacity}"><title>neuron ${neuron}</title>${rings}${at(radius, colorOf(palette, paint.scale, source, coat.code[neuron]))}</g>`;
   }
   return made ? `<g class="marked">${made}</g>` : '';
+}
+
+/** @param {Palette} palette @param {import('../model/contours.js').Contours} contours @returns {Rgb} */
+export const contourColor = (palette, { scale, code }) => (scale === 'slot' ? palette.slots[code] : scale === 'source' ? palette.sources[code] : palette.faint) ?? palette.ink;
+
+/** @param {import('../model/contours.js').Contours[]} contours @param {{k: number, x: number, y: number}} camera @param {Palette} palette */
+function lines(contours, { k, x, y }, palette) {
+  if (!contours.length) return '';
+  return `<g class="contours" fill="none" stroke-width="${round(1.1 / k)}" stroke-linejoin="round" opacity=".8" transform="translate(${round(x)},${round(y)}) scale(${k})">${contours.map((group) => `<g stroke="${hex(contourColor(palette, group))}">${group.paths.map((path) => `<path d="${path}"/>`).join('')}</g>`).join('')}</g>`;
 }
 
 /** @param {import('./overlay.js').Writing} writing @param {Palette} palette */

@@ -6,6 +6,7 @@ import { boundingBox, fitTransform, recentre, zoomed } from '../model/geometry.j
 import { KIND } from '../model/paint.js';
 import { countConcepts } from '../model/select.js';
 import { calm } from './calm.js';
+import { mountContours } from './contours.js';
 import { bindKeys } from './keys.js';
 import { layOut, renderOverlay } from './overlay.js';
 import { bindPointer, bindZoom } from './pointer.js';
@@ -133,6 +134,7 @@ export function mountMap(host, store, palette, sources, isFirst) {
     return [x + scale * mapX, y - scale * mapY];
   };
   const map = { host, overlay, pixelOf, pick, isDrawn, sheets, size, fit, transform, sources };
+  mountContours(host, store, map);
   bindZoom(overlay, store);
   bindPointer(map, store);
   bindKeys(map, store);

@@ -76,7 +76,7 @@ function coatOf(layer, spaceAt, epoch, { colorBy, hidden, concept, selection }, 
 }
 
 /** A hue for each concept, neighbours in the list far apart (golden angle). @param {number} concept */
-const hueOf = (concept) => Math.floor(((concept * 0.61803398875) % 1) * 254);
+export const hueOf = (concept) => Math.floor(((concept * 0.61803398875) % 1) * 254);
 
 /** First step at which each neuron was interpretable, as an index, -1 for never. @param {Layer} layer @returns {Int32Array} (N) */
 export function bornAt(layer) {

@@ -12,6 +12,11 @@ const SHAPES = {
   label: svg`<path d="M3.500 5V3.500h11V5M9 3.500v11M7 14.500h4"/>`,
   fit: svg`<path d="M3 6.500V3h3.500M15 6.500V3h-3.500M3 11.500V15h3.500M15 11.500V15h-3.500"/>`,
   plus: svg`<path d="M9 4v10M4 9h10"/>`,
+  hand: svg`<path d="M9 2.500v13M2.500 9h13M7 4.500l2-2 2 2M7 13.500l2 2 2-2M4.500 7l-2 2 2 2M13.500 7l2 2-2 2"/>`,
+  lasso: svg`<path d="M6.300 11.900c-2.300-.6-3.800-1.900-3.800-3.500C2.500 6 5.400 4 9 4s6.500 2 6.500 4.400-2.900 4.300-6.500 4.300q-.5 0-1-.1"/><path d="M8 12.400a1.400 1.400 0 1 1-1.700-.5M6.700 14.400c.4.900-.1 1.700-1.300 2"/>`,
+  rectangle: svg`<path d="M3 6V4.500A1.500 1.500 0 0 1 4.500 3H6M12 3h1.500A1.500 1.500 0 0 1 15 4.500V6M15 12v1.500a1.500 1.500 0 0 1-1.500 1.500H12M6 15H4.500A1.500 1.500 0 0 1 3 13.500V12M8 3h2M8 15h2M3 8v2M15 8v2"/>`,
+  contours: svg`<path d="M9 2.800c3.600-.4 6.300 2.300 6.200 5.600-.1 3.700-2.900 6.700-6.400 6.800-3.400.1-6-2.400-6-5.700C2.800 6.100 5.300 3.200 9 2.800z"/><path d="M9.300 5.900c1.900-.2 3.200 1.100 3.100 2.800-.1 1.800-1.500 3.300-3.300 3.400-1.800 0-3.200-1.200-3.200-2.900 0-1.600 1.400-3 3.400-3.300z"/>`,
+  options: svg`<path d="M3 5.500h5.500M12.500 5.500H15M3 12.500h2.500M9.500 12.500H15"/><circle cx="10.500" cy="5.500" r="2"/><circle cx="7.500" cy="12.500" r="2"/>`,
   minus: svg`<path d="M4 9h10"/>`,
   split: svg`<rect x="2.500" y="3.500" width="13" height="11" rx="1.500"/><path d="M9 3.500v11"/>`,
   close: svg`<path d="m4.800 4.800 8.400 8.400M13.200 4.800l-8.400 8.400"/>`,
@@ -36,6 +41,6 @@ export const icon = (name) => html`<svg class="icon" viewBox="0 0 18 18" aria-hi
 /** @param {number} size */
 export const star = (size) => html`<svg class="star" width=${size} height=${size} viewBox="-9 -9 18 18" aria-hidden="true"><path d=${STAR}/></svg>`;
 
-/** @param {{name: keyof typeof SHAPES, label: string, onClick: () => void, pressed?: boolean}} options */
-export const iconButton = ({ name, label, onClick, pressed }) => html`<button type="button" class="icon-button" title=${label} aria-label=${label}
+/** @param {{name: keyof typeof SHAPES, label: string, onClick: () => void, pressed?: boolean, title?: string}} options title: more than the name */
+export const iconButton = ({ name, label, onClick, pressed, title = label }) => html`<button type="button" class="icon-button" title=${title} aria-label=${label}
   aria-pressed=${pressed === undefined ? 'undefined' : String(pressed)} @click=${onClick}>${icon(name)}</button>`;
