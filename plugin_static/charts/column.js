@@ -16,14 +16,14 @@ import { isPlaced, nameOfSource, sourceClass } from './series.js';
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {{name: string, title: string, term?: import('../panels/explain.js').Term, note?: () => any, body: () => any}} Section */
 
-/** Heights in px: of a section's head, a chart's title, the axis, the gap between sections, the legend. */
+/** Heights in px: of a section's head, a chart's title, the axis, the gap between sections, a row of the legend. */
 const HEAD = 25;
 const TITLE = 18;
 const AXIS = 18;
 const GAP = 5;
-const LEGEND = 22;
-/** What stays free for the tracked neurons below. */
-const TRACKED = 190;
+const LEGEND = 21;
+/** What stays free for the tracked neurons below, and the space around all. */
+const TRACKED = 196;
 /** How high a plot may be, and how much higher that of the categories is. */
 const PLOT = { least: 74, most: 130, measure: 80, tall: 1.75 };
 
@@ -34,11 +34,13 @@ const PLOT = { least: 74, most: 130, measure: 80, tall: 1.75 };
 export function mountCharts(host, store, player, api) {
   const column = /** @type {HTMLElement} */ (host.parentElement);
   const size = signal({ width: 0, height: 0 });
-  new ResizeObserver(() => {
-    const { width, height } = size.peek();
-    if (host.clientWidth && column.clientHeight && (host.clientWidth !== width || column.clientHeight !== height)) size.value = { width: host.clientWidth, height: column.clientHeight };
-  }).observe(host);
-  new ResizeObserver(() => { if (column.clientHeight) size.value = { width: host.clientWidth, height: column.clientHeight }; }).observe(column);
+  // What stands above the charts takes of their room.
+  const measure = () => {
+    const height = column.clientHeight - Math.max(0, host.offsetTop - column.offsetTop);
+    if (host.clientWidth && column.clientHeight && (host.clientWidth !== size.peek().width || height !== size.peek().height)) size.value = { width: host.clientWidth, height };
+  };
+  const observer = new ResizeObserver(measure);
+  for (const element of [column, ...column.children]) observer.observe(element);
 
   const domain = computed(() => {
     const ends = store.sources.value.filter((source) => isPlaced(store, source)).flatMap(({ places }) => (places.value.length ? [places.value[0], places.value[places.value.length - 1]] : []));
@@ -133,7 +135,7 @@ export function mountCharts(host, store, player, api) {
     const open = (/** @type {string} */ name) => !of.folded.value.has(name);
     const heights = (/** @type {number} */ count) => {
       const plots = (open('scalars') ? count : 0) + Number(open('distance')) + PLOT.tall * Number(open('interpretable'));
-      const fixed = 4 * HEAD + 4 * GAP + AXIS + (open('scalars') ? count * TITLE : 0) + (of.others.value.length ? LEGEND : 0) + TRACKED;
+      const fixed = 4 * HEAD + 4 * GAP + AXIS + (open('scalars') ? count * TITLE : 0) + LEGEND * Math.ceil(of.others.value.length / 2) + TRACKED;
       return (room - fixed) / Math.max(1, plots);
     };
     const wanted = scalars.count(2);
@@ -160,4 +162,4 @@ function sectionOf(store, { name, title, term, note, body }) {
 /** Which line belongs to what is shown. @param {Store} store */
 const legend = (store) => html`<ul class="chart-legend" aria-label="Lines">${store.sources.value.map((source, place) => html`<li title="${source.run}, ${source.name}">
   <svg width="18" height="8" aria-hidden="true"><path class="end-mark ${sourceClass(place)}" d="M1,4h16"/></svg><span>${nameOfSource(store, source)}</span>
-  ${place ? html`<span class="mute" title="Its step at the same place of the axis">${isPlaced(store, source) ? `step ${formatCount(source.step.value)}` : 'has no such scalar'}</span>` : nothing}</li>`)}</ul>`;
+  ${place ? html`<span class="mute" title="Its step at the same place of the axis">${source.steps.value.length ? isPlaced(store, source) ? `step ${formatCount(source.step.value)}` : 'has no such scalar' : ''}</span>` : nothing}</li>`)}</ul>`;

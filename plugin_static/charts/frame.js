@@ -24,7 +24,7 @@ export function tickValues(y, log) {
   const [bottom, top] = y.range();
   const room = Math.max(2, Math.min(4, Math.floor((bottom - top) / 24)));
   /** @type {number[]} */
-  const values = y.ticks(room);
+  const values = y.ticks(Math.max(3, room));
   const isPower = (/** @type {number} */ value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
   const ordered = log ? [...values.filter(isPower), ...values.filter((value) => !isPower(value))] : values;
   /** @type {number[]} */

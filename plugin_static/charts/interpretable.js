@@ -15,6 +15,8 @@ import { isPlaced, nameOfSource, onAxis, sourceClass } from './series.js';
 /** @typedef {import('./lines.js').Axis} Axis */
 
 const MIN_CEILING = 4;
+/** In a narrower column the head has no room for the number of all neurons. */
+const ROOMY = 400;
 
 /** @param {Store} store @param {Axis} axis @param {() => number} height @param {import('../api.js').Api} api */
 export function createInterpretable(store, axis, height, api) {
@@ -31,9 +33,9 @@ export function createInterpretable(store, axis, height, api) {
   const controls = () => {
     const now = countsNow();
     const neurons = store.layer.value?.neurons ?? 0;
-    return html`<span class="chart-note count-now" title=${store.threshold.value === null ? 'As logged, at the step under the cursor' : 'Counted with your threshold'}><b>${now ? write(unitOf(now, now.interpretable)) : '–'}</b> of ${formatCount(neurons)}</span><span class="grow"></span>
+    return html`<span class="chart-note count-now" title=${store.threshold.value === null ? 'As logged, at the step under the cursor' : 'Counted with your threshold'}><b>${now ? write(unitOf(now, now.interpretable)) : '–'}</b>${axis.width() > ROOMY ? html` of ${formatCount(neurons)}` : nothing}</span><span class="grow"></span>
       ${choice({ label: 'Unit', now: store.countUnit.value, choose: (unit) => { store.countUnit.value = unit; }, choices: [['count', '#', 'Number of neurons'], ['percent', '%', 'Percent of the layer’s neurons']] })}
-      ${choice({ label: 'Shown as', now: store.countView.value, choose: (view) => { store.countView.value = view; }, choices: [['steps', 'over time', 'Stacked over all steps'], ['layers', 'by layer', 'Bars of every layer at this step']] })}`;
+      ${choice({ label: 'Shown as', now: store.countView.value, choose: (view) => { store.countView.value = view; }, choices: [['steps', 'time', 'Stacked over all steps'], ['layers', 'layers', 'Bars of every layer at this step']] })}`;
   };
 
   const body = () => (isBars() ? bars() : areas());

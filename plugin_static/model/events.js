@@ -66,7 +66,8 @@ export function findFalling(distances, format = String) {
     while (top + 1 < known.length && known[top + 1].value > known[top].value - noise) top++;
     const peak = Math.max(...known.slice(start, top + 1).map(({ value }) => value));
     events.push({ kind: 'falling', index: known[start].index, text: `Diversity falls: the anchor distance rises from ${format(low)} to ${format(peak)}` });
-    i = top - 1;
+    // The next rise is told from the top of this one.
+    i = top;
   }
   return events;
 }

@@ -38,6 +38,7 @@ test('noise, a falling curve and one high step are no fall of diversity', () => 
   equal(findFalling([1, 1, 1, 1, 1.5, 1, 1, 1, 1]), []);
 });
 test('values that are missing do not hide a rise', () => equal(indices(findFalling([1, 1, null, 1, 1.1, null, 1.2, 1.3, 1.3])), [3]));
+test('a rise that ends on a plateau is one event', () => equal(indices(findFalling(Array.from({ length: 20 }, (_, i) => 1 + 0.05 * Math.min(5, Math.max(0, i - 8))))), [8]));
 test('two rises are two events', () => equal(indices(findFalling([1, 1, 1, 1.1, 1.2, 1.3, 1.3, 1.2, 1.1, 1, 1, 1, 1.1, 1.2, 1.3, 1.3])), [2, 11]));
 
 test('neurons that die together are one event, a slow loss is none', () => {
