@@ -209,6 +209,18 @@ function cellOf(step, entry, tiles, cut, slotOf, pageOf) {
   return { step, ...label, images: images.slice(0, FIGURE_IMAGES).map((image) => { const tile = tiles.get(image.id) ?? null; return { ...image, tile, url: tile ? pageOf(tile.step) : '' }; }) };
 }
 
+/** Makes the same object as before while it says the same, so that what follows from it is not done again. @template T @param {() => T} make @returns {() => T} */
+export function steady(make) {
+  /** @type {{value: T, text: string} | null} */
+  let before = null;
+  return () => {
+    const value = make();
+    const text = JSON.stringify(value);
+    if (!before || before.text !== text) before = { value, text };
+    return before.value;
+  };
+}
+
 /** Keeps what was asked for last, up to a number of things. @template V */
 export class Recent {
   /** @param {number} most */

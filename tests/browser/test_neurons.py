@@ -63,9 +63,11 @@ def test_the_activating_patch_is_outlined_where_it_is_known(open_tab: OpenTab) -
     assert patch["x"] + patch["width"] <= image["x"] + image["width"] + 1
     assert 4 < patch["height"] < image["height"]
 
+
+def test_nothing_is_outlined_where_the_patch_is_not_known(open_tab: OpenTab) -> None:
     tab = open_tab(layer="layer2", panel="neurons", pinned=pin(4, layer="layer2"))
-    shown = loaded(tab, 4)
-    assert shown.locator(".patch").count() == 0
+
+    assert loaded(tab, 4).locator(".patch").count() == 0
 
 
 def test_pinned_cards_stand_side_by_side_behind_the_one_in_focus(open_tab: OpenTab) -> None:
@@ -191,9 +193,10 @@ def test_cards_ask_once_at_rest_and_never_while_playing(open_tab: OpenTab) -> No
     assert len(asked) == 2
 
     tab.press("ArrowLeft")
+    tab.until(lambda: len(asked) == 4, "another step is asked for")
     tab.press("ArrowRight")
-    tab.page.wait_for_timeout(1200)
-    assert len(asked) == 2
+    tab.page.wait_for_timeout(1500)
+    assert len(asked) == 4, "what is known is not asked for again"
 
 
 def test_a_failing_request_is_told_in_the_card_and_can_be_tried_again(open_tab: OpenTab) -> None:
@@ -326,21 +329,21 @@ def test_thirty_pinned_cards_stay_fluid(open_tab: OpenTab) -> None:
 
     filled = tab.frame.locator(".neuron-card .film").count()
     assert filled < 12, "cards out of sight are not drawn"
-    longest = tab.frame.evaluate(
+    median = tab.frame.evaluate(
         """async () => {
             const input = document.querySelector('.scrub input');
-            let longest = 0;
+            const times = [];
             for (let i = 0; i < 12; i++) {
                 input.value = String(4 + i);
                 const before = performance.now();
                 input.dispatchEvent(new Event('input', { bubbles: true }));
-                longest = Math.max(longest, performance.now() - before);
+                times.push(performance.now() - before);
                 await new Promise((resolve) => requestAnimationFrame(resolve));
             }
-            return longest;
+            return times.sort((a, b) => a - b)[6];
         }"""
     )
-    assert longest < 60
+    assert median < 50
     tab.frame.locator(".neuron-card").last.scroll_into_view_if_needed()
     tab.frame.locator(".neuron-card").last.locator(".film-step").first.wait_for()
     assert tab.errors == []

@@ -23,7 +23,7 @@ import { spaceFromContainer } from '../../model/space.js';
 
 /** @type {Known} */
 const NOTHING = { history: new Map(), details: new Map(), moments: new Map() };
-const REST_MS = 150;
+const REST_MS = 200;
 const MAX_NEURONS = 80;
 const MAX_MOMENTS = 24;
 const MAX_AT_ONCE = 3;

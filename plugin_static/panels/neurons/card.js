@@ -3,7 +3,7 @@
 import { computed, effect, html, nothing, render, signal, untracked } from '../../lib.js';
 import { indexOfPlace } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
-import { filmSteps, sameNeuron } from '../../model/neurons.js';
+import { filmSteps, sameNeuron, steady } from '../../model/neurons.js';
 import { clamp } from '../../model/steps.js';
 import { explain } from '../explain.js';
 import { iconButton, icon } from '../icons.js';
@@ -29,6 +29,7 @@ import { createSight } from './sight.js';
 
 /** Steps of the film strip: more than fit, it scrolls. */
 const FILM_STEPS = 12;
+const FOLLOW_MS = 120;
 
 /**
  * @param {NeuronRef} ref @param {CardContext} context
@@ -37,7 +38,7 @@ const FILM_STEPS = 12;
 export function createCard(ref, context) {
   const { store, api, player, answers, across, isShown } = context;
   const element = document.createElement('article');
-  element.className = 'neuron-card';
+  element.className = 'neuron-card blank';
   element.dataset.neuron = String(ref.neuron);
   element.setAttribute('aria-label', `Neuron ${ref.neuron}, ${ref.layer}, ${ref.run}`);
   const sight = createSight(store, answers, ref);
@@ -48,6 +49,13 @@ export function createCard(ref, context) {
   const rest = signal(sight.epoch.peek());
   const still = computed(() => !store.playing.value && Math.abs(store.cursor.value - Math.round(store.cursor.value)) < 1e-6);
   const columns = computed(() => filmSteps(sight.steps.value.length, Math.min(rest.value, sight.steps.value.length - 1), FILM_STEPS));
+  /** What to ask for: the same object while it says the same, so that nothing is asked for twice. */
+  const wish = computed(steady(() => {
+    if (!still.value || !visible.value || !isShown() || !sight.exists.value) return null;
+    const steps = sight.steps.value;
+    const step = steps[rest.value];
+    return step === undefined ? null : { step, film: columns.value.map((index) => steps[index]) };
+  }));
   const pageOf = (/** @type {number} */ step) => api.imagePage(ref.run, step);
 
   /** Bring all views to the place of one of this neuron's steps. @param {number} index */
@@ -56,25 +64,24 @@ export function createCard(ref, context) {
     player.jump(sight.source.peek() === store.first.peek() ? index : indexOfPlace(places, all[index]));
   };
   const live = bindLife(context, sight);
+  const follower = createFollower(element);
 
   const stops = [
     effect(() => { if (still.value && isShown()) { const at = sight.epoch.value; untracked(() => { rest.value = at; }); } }),
     effect(() => {
-      if (!still.value || !visible.value || !isShown() || !sight.exists.value) return undefined;
-      const steps = sight.steps.value;
-      const step = steps[rest.value];
-      if (step === undefined) return undefined;
-      answers.wantRun(ref.run);
-      const known = (/** @type {number} */ index) => sight.source.peek()?.layer.peek()?.details[index];
-      const wanted = columns.value.filter((index) => !known(index)).map((index) => steps[index]);
+      if (wish.value === null) return undefined;
+      const { step, film } = wish.value;
       void retry.value;
-      return answers.want(ref, { step, film: wanted, across: across.value }, sight.record);
+      answers.wantRun(ref.run);
+      const known = sight.source.peek()?.layer.peek()?.details ?? [];
+      return answers.want(ref, { step, film: film.filter((_, i) => !known[columns.peek()[i]]), across: across.value }, sight.record);
     }),
     effect(() => {
       // Cards out of sight are not kept up to date: they catch up when they come into view.
       if (!visible.value || !isShown()) return;
       render(body(), element);
-      keepInView(element, rest.value);
+      element.classList.remove('blank');
+      follower.follow();
     }),
     effect(() => {
       if (!visible.value || !isShown()) return;
@@ -100,7 +107,7 @@ export function createCard(ref, context) {
       ${nearestList(store, sight, step, context.open)}
       ${acrossList(store, sight, step, across.value, (open) => { across.value = open; }, context.open)}`}`;
   }
-  return { element, seen: (is) => { visible.value = is; }, dispose: () => { stops.forEach((stop) => stop()); render(nothing, element); } };
+  return { element, seen: (is) => { visible.value = is; }, dispose: () => { stops.forEach((stop) => stop()); follower.stop(); render(nothing, element); } };
 }
 
 /** @param {CardContext} context @param {NeuronRef} ref */
@@ -161,13 +168,23 @@ function problem({ record }, again) {
   return html`<p class="neuron-problem" role="alert">${icon('warn')}<span>Not all of this card could be loaded: ${record.problem.value}.</span><button type="button" class="text-button" @click=${again}>try again</button></p>`;
 }
 
-/** Keep the current column of the strip in view. @param {HTMLElement} element @param {number} at */
-function keepInView(element, at) {
-  const strip = /** @type {HTMLElement | null} */ (element.querySelector('.film'));
-  if (!strip || strip.dataset.at === String(at)) return;
-  strip.dataset.at = String(at);
-  const column = /** @type {HTMLElement | null} */ (strip.querySelector('[aria-current="step"]'));
-  if (!column) return;
-  const left = column.offsetLeft - strip.offsetLeft;
-  if (left < strip.scrollLeft || left + column.offsetWidth > strip.scrollLeft + strip.clientWidth) strip.scrollLeft = Math.max(0, left - (strip.clientWidth - column.offsetWidth) / 2);
+/**
+ * Keeps the current column of the strip in view. Asking where things are lays the page out: not in every frame.
+ * @param {HTMLElement} element
+ */
+function createFollower(element) {
+  let timer = 0;
+  let shown = '';
+  const follow = () => {
+    timer = 0;
+    const strip = /** @type {HTMLElement | null} */ (element.querySelector('.film'));
+    const column = /** @type {HTMLElement | null} */ (strip?.querySelector('[tabindex="0"]'));
+    const step = column?.dataset.step ?? '';
+    // Who scrolls the strip by hand is left alone until time moves.
+    if (!strip || !column || step === shown) return;
+    shown = step;
+    const left = column.offsetLeft - strip.offsetLeft;
+    if (left < strip.scrollLeft || left + column.offsetWidth > strip.scrollLeft + strip.clientWidth) strip.scrollLeft = Math.max(0, left - (strip.clientWidth - column.offsetWidth) / 2);
+  };
+  return { follow: () => { if (!timer) timer = setTimeout(follow, FOLLOW_MS); }, stop: () => clearTimeout(timer) };
 }

@@ -3,7 +3,7 @@
 import { computed, effect, html, nothing, render, untracked } from '../../lib.js';
 import { indexOfPlace } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
-import { FIGURE_IMAGES, figureColumns, figureNeurons, neuronKey } from '../../model/neurons.js';
+import { FIGURE_IMAGES, figureColumns, figureNeurons, neuronKey, steady } from '../../model/neurons.js';
 import { nearestIndex } from '../../model/steps.js';
 import { labelDot, labelText, thumb } from './parts.js';
 import { sourceMark } from './relatives.js';
@@ -59,17 +59,6 @@ export function mountFigure(host, { store, api, player, answers, isShown }) {
       : html`<p class="hint">Pin or track neurons to compare them here: each gets a row with its images and its concept at a few steps.</p>`}`, host);
   });
   effect(() => { const keys = new Set(refs.value.map(neuronKey)); untracked(() => { for (const key of sights.keys()) if (!keys.has(key)) sights.delete(key); }); });
-}
-
-/** The same list as before while it says the same, so that nothing is fetched again. @template T @param {() => T[]} make @returns {() => T[]} */
-function steady(make) {
-  /** @type {T[]} */
-  let before = [];
-  return () => {
-    const now = make();
-    if (JSON.stringify(now) !== JSON.stringify(before)) before = now;
-    return before;
-  };
 }
 
 /** @param {Store} store @param {number[]} at */

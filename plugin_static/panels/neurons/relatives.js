@@ -56,7 +56,7 @@ export function acrossList(store, { ref, record, slotOf }, step, open, onToggle,
     ${!open ? nothing : html`<p class="hint">Numbers mean nothing across runs: of each, the neuron with the closest embedding.</p>
     ${!moment ? html`<p class="hint relatives-wait">${record.problem.value ? 'Not known.' : '…'}</p>`
       : rows.length ? html`<ul class="across ${old ? 'stale' : ''}">${rows.map((one) => relative(store, { run: one.run, layer: one.layer, neuron: one.neuron }, one, slotOf.value, onOpen, html`<span class="relative-where"><i class="source-mark ${sourceMark(store, one.run, one.layer)}"></i>
-          <span title="${one.run}, ${one.layer}, step ${one.step}">${one.run === ref.run ? one.layer : one.layer === ref.layer ? one.run : `${one.run} · ${one.layer}`}</span></span>`))}</ul>
+          <span title="${one.run}, ${one.layer}, step ${one.step}">${one.run === ref.run ? one.layer : `${one.layer} · ${one.run}`}</span></span>`))}</ul>
           ${moment.across_left_out ? html`<p class="hint">${moment.across_left_out} more layers were not looked at.</p>` : nothing}`
       : html`<p class="hint relatives-wait">Nothing else in the log has the same concept space.</p>`}`}</details>`;
 }
