@@ -9,6 +9,8 @@ import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
 import { mountConcepts } from './panels/concepts/concepts.js';
+import { keepSpacesApart, mountCompare } from './panels/compare/compare.js';
+import { mountHealth } from './panels/compare/health.js';
 import { mountDivider } from './panels/divider.js';
 import { mountEmpty } from './panels/empty.js';
 import { mountExplanations } from './panels/explain.js';
@@ -17,6 +19,7 @@ import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
 import { mountNeurons } from './panels/neurons/panel.js';
 import { mountPanels } from './panels/panels.js';
+import { mountStates } from './panels/states.js';
 import { mountThreshold } from './panels/threshold.js';
 import { mountShare } from './panels/share/share.js';
 import { mountTimeline } from './panels/timeline.js';
@@ -36,7 +39,7 @@ const PAGE = html`
       <div id="tools" role="toolbar" aria-label="Map tools" aria-orientation="vertical"></div><div id="card" hidden></div></section>
     <div id="divider" role="separator" tabindex="0" aria-orientation="vertical" aria-label="Width of the panels" data-own-keys title="Drag to give map or panels more room; double-click for the usual width"></div>
     <aside id="column" aria-label="Panels"><div id="panels" role="tablist" aria-label="Panels"></div>
-      <div id="panel-overview" class="panel" role="tabpanel" aria-labelledby="tab-overview"><div id="charts"></div><div id="inspector"></div></div>
+      <div id="panel-overview" class="panel" role="tabpanel" aria-labelledby="tab-overview"><div id="health"></div><div id="charts"></div><div id="inspector"></div></div>
       <div id="panel-neurons" class="panel" role="tabpanel" aria-labelledby="tab-neurons" hidden></div>
       <div id="panel-concepts" class="panel" role="tabpanel" aria-labelledby="tab-concepts" hidden></div>
       <div id="panel-compare" class="panel" role="tabpanel" aria-labelledby="tab-compare" hidden></div></aside>
@@ -69,6 +72,10 @@ export async function start(body) {
   mountComparedCaptions(maps, store);
   mountLegend(element('legend'), store);
   mountThreshold(element('threshold'), store);
+  mountStates(element('well'), store);
+  mountHealth(element('health'), store);
+  mountCompare(element('panel-compare'), store);
+  keepSpacesApart(store);
   mountTools(element('tools'), store, maps);
   mountHoverCard(element('card'), store, maps, api);
   mountPanels(element('panels'), store);

@@ -1,6 +1,7 @@
 // @ts-check
 /** Which runs and layers are shown: a button with their marks, and a menu to change, add and remove them. */
 import { computed, effect, html, nothing, render, signal } from '../lib.js';
+import { nameOf } from '../map/names.js';
 import { counted, shorten } from '../model/format.js';
 import { runRows } from '../model/states.js';
 import { keyOf } from '../source.js';
@@ -48,17 +49,11 @@ function summary(store) {
   const narrow = window.innerWidth < NARROW;
   const usable = Object.values(store.index.value?.runs ?? {}).filter(({ layers }) => Object.keys(layers).length).length;
   // Long names must be cut in the middle, before the bar cuts off their ends, where sweeps differ.
-  const room = all.length === 1 ? 32 : Math.max(7, Math.floor((narrow ? 24 : 42) / all.length));
+  const room = all.length === 1 ? 32 : Math.max(8, Math.floor((narrow ? 26 : 50) / all.length));
   const label = all.map(({ run }) => run).join(', compared with ');
   return html`<summary aria-label="Runs: ${label || 'none'}" title=${`${all.map(({ run, name }) => `${run} · ${name}`).join('\n')}\nChoose runs and layers to show`}>
-    ${all.map((source, i) => html`${sourceMark(i)}<span class="run-name ${i ? 'mute' : ''}">${shorten(nameAmong(all, source), room)}</span>`)}
+    ${all.map((source, i) => html`${sourceMark(i)}<span class="run-name ${i ? 'mute' : ''}">${shorten(nameOf(store, source), room)}</span>`)}
     ${all.length === 1 && usable > 1 ? html`<span class="mute run-more">+${usable - 1}</span>` : nothing}${icon('chevron')}</summary>`;
-}
-
-/** What tells a source apart from the others shown. @param {import('../source.js').Source[]} all @param {import('../source.js').Source} source */
-function nameAmong(all, source) {
-  if (new Set(all.map(({ run }) => run)).size === all.length) return source.run;
-  return new Set(all.map(({ run }) => run)).size === 1 ? source.name : `${source.run} · ${source.name}`;
 }
 
 /** Those shown, with the layer of each. @param {Store} store */

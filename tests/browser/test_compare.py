@@ -189,3 +189,66 @@ def test_the_bar_has_room_for_four_names(page: Page, open_tab: OpenTab, width: i
         }"""
     )
     assert overlapping == 0
+
+
+def test_one_run_alone_is_offered_others_to_compare_with(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", panel="compare")
+
+    tab.frame.click(".pick:has-text('poor')")
+
+    tab.until(lambda: tab.frame.locator(".compare-table").count() == 1, "the table")
+    assert tab.frame.locator(".compare-table thead th").count() == 2
+
+
+def test_the_comparison_tells_which_run_is_healthy_and_why(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", compare="poor", panel="compare")
+    tab.until(lambda: tab.frame.locator(".compare-table").count() == 1, "the table")
+
+    assert tab.text(".verdict h3").startswith("poor looks less healthy than healthy")
+    facts = tab.text(".verdict ul")
+    assert "less diverse: anchor distance" in facts
+    assert "0 of 256 neurons interpretable" in facts
+    badges = tab.frame.locator(".health-cell").all_inner_texts()
+    assert [badge.strip() for badge in badges] == ["looks healthy", "looks poor"]
+    best = tab.frame.locator(".compare-table tr:has-text('interpretable') .best").first
+    assert best.locator(".mark-best").inner_text().startswith("✓")
+
+
+def test_the_table_counts_what_the_maps_show(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", compare="healthy:layer2", panel="compare", step=10)
+    tab.until(lambda: tab.frame.locator(".compare-table").count() == 1, "the table")
+
+    def first(row: str) -> int:
+        return int(tab.text(f".compare-table tbody tr:has(th:text-is('{row}')) td b"))
+
+    tab.until(lambda: tab.step == "10", "the step")
+    tab.until(lambda: first("interpretable") == interpretable(tab), "the caption's count")
+    legend = tab.frame.locator("#legend .legend-item:has-text('object') .legend-count").inner_text()
+    assert tab.text(".compare-table .category-row:has-text('object') td b") == legend
+    tab.press("End")
+    tab.until(lambda: tab.text(".compare-table thead th").endswith("step 19"), "the table follows time")
+    tab.until(lambda: first("interpretable") == interpretable(tab), "and so do its counts")
+
+
+def test_a_concept_gained_is_brought_out_on_a_click(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", compare="healthy:layer2", panel="compare")
+    tab.until(lambda: tab.frame.locator(".word-chip").count() > 3, "words")
+    chip = tab.frame.locator(".word-chip").first
+    word = chip.inner_text().rsplit(" ", 1)[0].strip()
+
+    chip.click()
+
+    tab.until(lambda: word in tab.text("#caption .chip"), "the word is brought out")
+    assert chip.get_attribute("aria-pressed") == "true"
+
+
+def test_the_health_of_a_run_is_told_over_its_map_and_above_the_charts(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4")
+    tab.until(lambda: tab.frame.locator("#health .health").count() == 1, "the line")
+
+    assert tab.text("#caption .health-badge") == "looks healthy"
+    line = tab.text("#health")
+    assert line.startswith("Looks healthy: anchor distance fell from")
+    assert "rule of thumb" in (tab.frame.locator("#health .health").get_attribute("title") or "")
+    tab.press("Home")
+    tab.until(lambda: tab.text("#health").startswith("Too early to tell"), "one step tells no trend")
