@@ -105,6 +105,18 @@ export function createApi(base) {
       for (const one of film) url.searchParams.append('film', String(one));
       return json(url.href, signal);
     },
+    /** Distance of every concept of the step's space to its nearest neuron. @param {string} run @param {string} layer @param {number} step @returns {Promise<import('./panels/concepts/distances.js').StepDistances>} */
+    stepDistances: (run, layer, step) => json(address('distances', { run, layer, step })),
+    /**
+     * The same of some words at all steps.
+     * @param {string} run @param {string} layer @param {string[]} words at most 64
+     * @returns {Promise<{steps: number[], words: import('./panels/concepts/distances.js').StepDistances[]}>} words in the order asked for
+     */
+    wordDistances: (run, layer, words) => {
+      const url = new URL(address('distances', { run, layer }));
+      words.forEach((word) => url.searchParams.append('word', word));
+      return json(url.href);
+    },
     /** Address of a table of labels. @param {string} run @param {string} layer @param {number} step */
     exportTable: (run, layer, step) => address('export', { run, layer, step, format: 'csv' }),
   };

@@ -59,6 +59,7 @@ export function keepState(store, address) {
   keep('find', store.conceptText, { ...text(), ...still });
   keep('flow', store.flowBy, { ...oneOf(['category', 'concept']), ...still });
   keep('among', store.missingAmong, { ...oneOf(['anchors', 'concepts']), ...still });
+  keep('gated', store.missingGated, { ...flag(false), ...still });
   keep('axis', store.axis, { write: (axis) => (axis === 'step' ? undefined : axis), read: (written) => { if (!/^(step|epoch|time|scalar:.+)$/.test(written)) throw new RangeError(written); return /** @type {import('./model/axis.js').AxisMode} */ (written); } });
   keep('range', store.range, json((range) => range === null, /** @returns {value is [number, number]} */ (value) => isNumbers(value) && value.length === 2));
   keep('speed', store.speed, { write: (speed) => (speed === 1 ? undefined : String(speed)), read: number, ...still });

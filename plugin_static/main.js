@@ -9,6 +9,7 @@ import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
 import { mountConcepts } from './panels/concepts/concepts.js';
+import { createDistances } from './panels/concepts/distances.js';
 import { keepSpacesApart, mountCompare } from './panels/compare/compare.js';
 import { mountHealth } from './panels/compare/health.js';
 import { mountDivider } from './panels/divider.js';
@@ -82,7 +83,8 @@ export async function start(body) {
   mountDivider(element('divider'), /** @type {HTMLElement} */ (document.querySelector('.app')), store);
   const charts = mountCharts(element('charts'), store, player, api);
   mountInspector(element('inspector'), store, charts.x, api);
-  mountConcepts(element('panel-concepts'), store, api);
+  const distances = createDistances(api);
+  mountConcepts(element('panel-concepts'), store, api, distances);
   mountNeurons(element('panel-neurons'), store, api, player);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);

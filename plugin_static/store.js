@@ -93,6 +93,8 @@ function createState() {
     conceptText: signal(''),
     flowBy: signal(/** @type {'category' | 'concept'} */ ('category')),
     missingAmong: signal(/** @type {'anchors' | 'concepts'} */ ('anchors')),
+    /** Whether only interpretable neurons count as near to a word. */
+    missingGated: signal(false),
     /** The concept under the pointer in a list: brought out on the map while it is there. */
     pointedConcept: signal(/** @type {string | null} */ (null)),
     editingAnchors: signal(false),

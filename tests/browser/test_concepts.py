@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from tests.browser.tab import Tab
 
@@ -26,6 +29,19 @@ PLAIN_COUNTS = """async ([run, layer, step, cut]) => {
     }
     return counts;
 }"""
+
+
+# What the plugin answers, without the tab's own code.
+ASK = """async ([route, parameters]) => {
+    const asked = performance.getEntriesByType('resource').map(({name}) => name);
+    const base = asked.find((name) => name.includes('/runs')).split('runs')[0];
+    return (await fetch(`${base}${route}?${new URLSearchParams(parameters)}`)).json();
+}"""
+
+
+def ask(tab: Tab, route: str, *parameters: tuple[str, str]) -> Any:
+    """Answer of a route to the tab's run."""
+    return tab.frame.evaluate(ASK, [route, [["run", "healthy"], *map(list, parameters)]])
 
 
 def open_concepts(open_tab: OpenTab, **state: object) -> Tab:
@@ -264,3 +280,60 @@ def test_the_flow_works_with_the_keyboard_and_as_a_table(open_tab: OpenTab) -> N
     rows = tab.frame.locator(".flow-numbers tbody tr").all_inner_texts()
     assert sum(int(row.split("\t")[-1]) for row in rows) == 256
     assert len(rows) == len(bands(tab))
+
+
+def missing(tab: Tab) -> list[tuple[str, float, int]]:
+    """Rows of the view of missing words: word, distance, nearest neuron."""
+    tab.until(lambda: tab.frame.locator(f".concepts-missing {ROWS}").count() > 0, "the words are listed")
+    tab.until(lambda: "Measuring" not in tab.text(".concepts-missing .flow-told"), "the distances came")
+    rows: list[list[str]] = tab.frame.evaluate(
+        f"""[...document.querySelectorAll('.concepts-missing {ROWS}')]
+            .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+            .map((row) => ['.grid-word', '.bar-value', '.nearest-id'].map((cell) => row.querySelector(cell).innerText))"""
+    )
+    return [(word.strip(), float(distance), int(neuron)) for word, distance, neuron in rows]
+
+
+def test_missing_anchors_come_farthest_first_with_their_nearest_neuron(open_tab: OpenTab) -> None:
+    tab = open_concepts(open_tab, step=15, concepts="missing")
+    anchors = ("striped", "plane", "garden", "stairs", "bicycle")
+    layer, step = ("layer", "layer4"), ("step", "15")
+    words = ask(tab, "distances", layer, step, *[("word", word) for word in anchors])["words"]
+    expected = sorted(((w["word"], w["distance"][0], w["neuron"][0]) for w in words), key=lambda row: -row[1])
+
+    rows = missing(tab)
+
+    assert [(word, neuron) for word, _, neuron in rows] == [(word, neuron) for word, _, neuron in expected]
+    assert [distance for _, distance, _ in rows] == pytest.approx([row[1] for row in expected], abs=6e-4)
+    mean = sum(row[1] for row in expected) / len(expected)
+    assert float(tab.text(".flow-told b >> visible=true")) == pytest.approx(mean, abs=6e-4)
+    assert tab.frame.locator(".spark-line").count() == len(anchors)
+
+
+def test_missing_concepts_of_the_whole_set_and_the_gate(open_tab: OpenTab) -> None:
+    tab = open_concepts(open_tab, step=15, concepts="missing")
+    answer = ask(tab, "distances", ("layer", "layer4"), ("step", "15"))
+
+    tab.frame.click(".concepts-missing button:has-text('All concepts')")
+    tab.until(lambda: len(missing(tab)) > 10, "all concepts")
+    plain = missing(tab)
+    tab.frame.check(".concepts-missing .check input")
+    gated = missing(tab)
+
+    assert [row[1] for row in plain] == pytest.approx(sorted(answer["distance"], reverse=True)[: len(plain)], abs=6e-4)
+    top = sorted(answer["gated_distance"], reverse=True)[: len(gated)]
+    assert [row[1] for row in gated] == pytest.approx(top, abs=6e-4)
+    assert plain != gated
+
+
+def test_a_missing_word_leads_to_the_neuron_nearest_to_it(open_tab: OpenTab) -> None:
+    tab = open_concepts(open_tab, step=19, concepts="missing")
+    _, _, neuron = missing(tab)[1]
+
+    tab.frame.focus(".concepts-missing .grid-table")
+    tab.press("ArrowDown")
+    tab.press("ArrowDown")
+    tab.press("Enter")
+
+    tab.page.wait_for_timeout(450)
+    assert f"p.conceptmon.neuron={neuron}" in tab.page.url

@@ -3,6 +3,7 @@
 import { computed, effect, render } from '../../lib.js';
 import { tallyLayer } from '../../model/concepts.js';
 import { mountFlow } from './flow.js';
+import { mountMissing } from './missing.js';
 import { switchOf } from './switch.js';
 import { mountTable } from './table.js';
 
@@ -14,10 +15,11 @@ import { mountTable } from './table.js';
 const VIEWS = [
   ['table', 'Table', 'Every concept that some neuron of the layer has had: how many neurons now, since when, and what changed'],
   ['flow', 'Flow', 'How neurons went from one category or concept to another between two steps'],
+  ['missing', 'Missing', 'Words by their distance to the nearest neuron: what the network has not learned'],
 ];
 
-/** @param {HTMLElement} host @param {Store} store @param {Api} api */
-export function mountConcepts(host, store, api) {
+/** @param {HTMLElement} host @param {Store} store @param {Api} api @param {import('./distances.js').Distances} distances */
+export function mountConcepts(host, store, api, distances) {
   const top = document.createElement('div');
   top.className = 'concepts-top';
   const hosts = VIEWS.map(([name]) => Object.assign(document.createElement('section'), { className: `concepts-view concepts-${name}`, id: `concepts-${name}` }));
@@ -35,6 +37,7 @@ export function mountConcepts(host, store, api) {
 
   mountTable(hosts[0], store, api, tally, isShown('table'));
   mountFlow(hosts[1], store, isShown('flow'));
+  mountMissing(hosts[2], store, isShown('missing'), distances);
   effect(() => {
     VIEWS.forEach(([name], i) => { hosts[i].hidden = store.conceptsView.value !== name; });
     if (!isOpen.value) { store.pointedConcept.value = null; return; }
