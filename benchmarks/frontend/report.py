@@ -25,7 +25,8 @@ works. The *bare renderer* is a page with nothing but the tab's own renderer, wh
 the same size in the same browser; the two take turns, and one frame moves the time line by the same amount
 in both. A frame counts when the map has drawn it. *Memory* is what the page's process has for itself
 (unique set size), the browser's own code included: about 60 MiB for an empty page.
-Where the load average shows that the machine did other work meanwhile, trust ratios and processor times.""".splitlines()
+Where the load average shows that the machine did other work meanwhile, trust ratios and
+processor times.""".splitlines()
 _GROWTH = """\
 The tab asks for the step under the cursor first and for its neighbours later, so the time until it is
 usable depends on the number of neurons, hardly on the number of epochs. It keeps the frames of the layers
