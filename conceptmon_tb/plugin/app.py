@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -175,7 +176,8 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         run, step = request.text("run"), request.optional_number("step")
         if step is None:
             return request.json(self._answers.images(request.source, run))
-        return request.binary(self._answers.image_page(request.source, run, step), "image/jpeg")
+        page = self._answers.image_page(request.source, run, step)
+        return request.respond(page, "image/jpeg", etag=f"{zlib.crc32(page):08x}-{len(page):x}")
 
     def _anchor(self, request: _Request) -> wrappers.Response:
         run, word, fingerprint = (
@@ -274,8 +276,8 @@ class _Request:
     def json(self, content: Mapping[str, Any], code: int = 200) -> wrappers.Response:
         return self.respond(_dump(content), JSON, code=code)
 
-    def binary(self, content: bytes, mime_type: str = BINARY) -> wrappers.Response:
-        return self.respond(content, mime_type)
+    def binary(self, content: bytes) -> wrappers.Response:
+        return self.respond(content, BINARY)
 
     def respond(
         self,

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from tensorboard import errors
+from werkzeug.test import Client
 
-from conceptmon_tb.metadata import Payload, layer_tag
+from conceptmon_tb.atlas import pack_images
+from conceptmon_tb.metadata import IMAGES_TAG, Payload, layer_tag, unpack_payload
 from conceptmon_tb.payloads import pack_metrics, pack_neurons
 from conceptmon_tb.plugin import index
 from conceptmon_tb.plugin.answers import Answers
@@ -25,7 +27,7 @@ from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.plugin.static_files import StaticFiles
 from tests.providers import FakeProvider
-from tests.synthetic import make_snapshots
+from tests.synthetic import make_images, make_snapshots, make_space
 
 LAYERS = {"layer1": 5, "layer2": 6}
 
@@ -137,6 +139,18 @@ def test_little_is_kept_of_many_experiments(provider: FakeProvider) -> None:
         answers.layer(Source(provider, experiment=f"experiment {number}"), "run", "layer1")
     assert len(answers._index._experiments) <= 8
     assert len({experiment for experiment, _, _ in answers._store._series}) <= 8
+
+
+def test_a_page_of_images_that_the_browser_has_is_not_sent_again(provider: FakeProvider) -> None:
+    page = pack_images(make_images(make_space()), 0)
+    provider.add_blob("run", IMAGES_TAG, 0, 0.0, page)
+    client = Client(
+        ConceptMonitorPlugin(SimpleNamespace(data_provider=provider)).get_plugin_apps()["/images"]
+    )
+    first = client.get("/?run=run&step=0")
+    assert (first.status_code, first.data) == (200, unpack_payload(page).arrays["jpeg"].tobytes())
+    again = client.get("/?run=run&step=0", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
 
 
 def test_many_threads_get_the_same_answer(provider: FakeProvider) -> None:
