@@ -2,6 +2,7 @@
 /** The maps in the well: one for each source side by side, or all on one; they share the camera. */
 import { computed, effect, untracked } from '../lib.js';
 import { MAX_COMPARED } from '../store.js';
+import { ownCamera } from './camera.js';
 import { mountMap } from './view.js';
 
 const LEAST_ZOOM = 0.6;
@@ -29,7 +30,8 @@ export function mountMaps(host, store, palette) {
       return all.slice(place, place + 1);
     });
     effect(() => { frame.hidden = shown.value.length === 0 && place > 0; });
-    return { frame, name, ...mountMap(element, store, palette, () => shown.value, place === 0) };
+    const camera = ownCamera(store, () => shown.value[0]);
+    return { frame, name, camera, ...mountMap(element, camera.store, palette, () => shown.value, place === 0) };
   });
   effect(() => { host.dataset.maps = String(store.layout.value === 'overlay' ? 1 : Math.max(1, store.sources.value.length)); });
 
@@ -47,7 +49,7 @@ export function mountMaps(host, store, palette) {
     find: (ref) => list.flatMap((map) => { const pixel = map.frame.hidden ? null : map.pixelOf(ref); return pixel ? [{ map, pixel }] : []; })[0] ?? null,
     /** @param {number} factor */
     zoomBy: (factor) => zoomAround(factor, first.size.peek().width / 2, first.size.peek().height / 2),
-    fit: () => { store.view.value = { k: 1, x: 0, y: 0 }; },
+    fit: () => { store.view.value = { k: 1, x: 0, y: 0 }; for (const { camera } of list) camera.reset(); },
     /** Bring a place into view. @param {number} mapX @param {number} mapY */
     centreOn: (mapX, mapY) => {
       const { width, height } = first.size.peek();

@@ -168,9 +168,10 @@ export function spaceDifference(a, b) {
   const shared = b.words.filter((word) => known.has(word)).length;
   if (shared !== a.words.length || shared !== b.words.length) found.push({ what: 'words', text: `words: ${formatCount(a.words.length)} and ${formatCount(b.words.length)}, ${formatCount(shared)} shared` });
   if (a.encoder !== b.encoder) found.push({ what: 'encoder', text: `encoder: ${a.encoder || 'unknown'} and ${b.encoder || 'unknown'}` });
+  else if (a.encoderFingerprint !== b.encoderFingerprint) found.push({ what: 'encoder', text: `encoder: two versions of ${a.encoder || 'it'}` });
   if (a.projection !== b.projection) found.push({ what: 'projection', text: `projection: ${a.projection || 'unknown'} and ${b.projection || 'unknown'}` });
   if (a.anchors.join('\n') !== b.anchors.join('\n')) found.push({ what: 'anchors', text: `anchors: ${few(a.anchors, b.anchors)}` });
-  if (!found.length) found.push({ what: 'places', text: 'where their words lie: these are the same, so it is probably another version of the encoder or of the map' });
+  if (!found.length) found.push({ what: 'places', text: 'where their words lie, though these are the same' });
   return found;
 }
 

@@ -15,6 +15,10 @@ const LEAST_STEPS = 3;
 /** Changes of the anchor distance that count: share of its first value. */
 const FALLEN = -0.03;
 const RISEN = 0.03;
+/** A fall that outweighs few interpretable neurons: they come later. */
+const FALLEN_FAR = -0.1;
+/** Before so many steps few interpretable neurons are no bad sign. */
+const EARLY_STEPS = 5;
 /** How far above its best so far the distance may be before it is worth a word. */
 const RELAPSE = 0.06;
 const FEW = 0.3;
@@ -23,10 +27,10 @@ const SOME_DEAD = 0.05;
 
 /**
  * @param {Metrics[]} metrics of the layer, in order @param {number} step the one shown: later ones do not count
- * @param {{layer: string, isDeepest: boolean, deepest: string}} where
+ * @param {{layer: string, isDeepest: boolean, deepest: string, isMoved?: boolean}} where isMoved: the reader's threshold is another than the logged one
  * @returns {Health | null} null where nothing is known
  */
-export function judgeHealth(metrics, step, { layer, isDeepest, deepest }) {
+export function judgeHealth(metrics, step, { layer, isDeepest, deepest, isMoved = false }) {
   const upTo = metrics.filter((entry) => entry.step <= step);
   const now = upTo[upTo.length - 1];
   if (!now || !now.neurons) return null;
@@ -35,7 +39,7 @@ export function judgeHealth(metrics, step, { layer, isDeepest, deepest }) {
   const rests = `A rule of thumb from anchor distance, interpretable, dead and high-level neurons of ${layer} at ${past.length === 1 ? 'one step' : `${formatCount(past.length)} steps`} up to step ${formatCount(step)}, with the logged threshold. Not a measurement of quality: look at loss and accuracy too.`;
   const distance = distanceTrend(past);
   const shares = { interpretable: now.interpretable / now.neurons, dead: (now.dead + now.constant) / now.neurons, broken: now.nonfinite / now.neurons };
-  const tell = { now, distance, shares, high: highLevel(past) };
+  const tell = { now, distance, shares, high: highLevel(past), isMoved };
 
   if (shares.broken > 0 || shares.dead >= MANY_DEAD) return { level: 'poor', headline: 'Looks poor', facts: facts(tell), rests };
   if (past.length < LEAST_STEPS) return { level: 'unclear', headline: 'Too early to tell', facts: [`${past.length === 1 ? 'one step' : `${past.length} steps`} so far`, ...facts(tell)], rests };
@@ -44,7 +48,8 @@ export function judgeHealth(metrics, step, { layer, isDeepest, deepest }) {
   if (!isDeepest && change > FALLEN && !few) {
     return { level: 'unclear', headline: 'No clear sign', facts: [...facts(tell), `early layers often stay as they are: judge by ${deepest}`], rests };
   }
-  if (change >= RISEN || (few && change > FALLEN)) return { level: 'poor', headline: 'Looks poor', facts: facts(tell), rests };
+  if (change >= RISEN || (few && change > FALLEN_FAR && past.length >= EARLY_STEPS)) return { level: 'poor', headline: 'Looks poor', facts: facts(tell), rests };
+  if (few && change <= FALLEN && !(distance && distance.relapse > RELAPSE)) return { level: 'unclear', headline: 'On its way', facts: facts(tell), rests };
   if (few || shares.dead >= SOME_DEAD || (distance && distance.relapse > RELAPSE)) return { level: 'watch', headline: 'Worth a look', facts: facts(tell), rests };
   if (change <= FALLEN) return { level: 'healthy', headline: 'Looks healthy', facts: facts(tell), rests };
   return { level: 'unclear', headline: 'No clear sign', facts: facts(tell), rests };
@@ -67,8 +72,8 @@ function highLevel(past) {
   return { first: shareOf(past[0]), now: shareOf(past[past.length - 1]) };
 }
 
-/** What was seen, the worst first. @param {{now: Metrics, distance: DistanceTrend | null, shares: {interpretable: number, dead: number, broken: number}, high: {first: number | null, now: number | null}}} tell */
-function facts({ now, distance, shares, high }) {
+/** What was seen, the worst first. @param {{now: Metrics, distance: DistanceTrend | null, shares: {interpretable: number, dead: number, broken: number}, high: {first: number | null, now: number | null}, isMoved: boolean}} tell */
+function facts({ now, distance, shares, high, isMoved }) {
   const told = [];
   const of = ` of ${formatCount(now.neurons)} neurons`;
   if (now.nonfinite) told.push(`${formatCount(now.nonfinite)}${of} not finite`);
@@ -80,7 +85,7 @@ function facts({ now, distance, shares, high }) {
     told.push(`anchor distance ${moved} from ${formatNumber(first)} to ${formatNumber(value)} (lower is more diverse)`);
     if (relapse > RELAPSE && change < RISEN) told.push(`it was ${formatNumber(best)} at step ${formatCount(bestStep)}`);
   }
-  told.push(`${shares.interpretable < FEW ? 'only ' : ''}${formatCount(now.interpretable)}${of} interpretable`);
+  told.push(`${shares.interpretable < FEW ? 'only ' : ''}${formatCount(now.interpretable)}${of} interpretable${isMoved ? ' at the logged threshold' : ''}`);
   if (high.first !== null && high.now !== null && Math.abs(high.now - high.first) >= 0.1 && now.interpretable >= 10) {
     told.push(`high-level concepts ${high.now > high.first ? 'up' : 'down'} from ${formatShare(high.first)} to ${formatShare(high.now)} of them`);
   }

@@ -12,6 +12,7 @@
  * @property {string[]} anchors
  * @property {Float32Array} anchorPosition (anchors, 2)
  * @property {string} encoder
+ * @property {string} encoderFingerprint
  * @property {string} projection
  * @property {string} note
  */
@@ -38,6 +39,7 @@ export function spaceFromContainer({ attrs, arrays }) {
     anchors: attrs.anchors ?? [],
     anchorPosition: /** @type {Float32Array} */ (arrays.anchor_position?.values ?? new Float32Array(0)),
     encoder: attrs.encoder ?? '',
+    encoderFingerprint: attrs.encoder_fingerprint ?? '',
     projection: attrs.projection ?? '',
     note: attrs.note ?? '',
   };

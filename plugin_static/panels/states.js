@@ -89,7 +89,7 @@ function spaceNotice(store) {
   const found = strangers(store);
   if (!found.length) return nothing;
   const told = found.map(({ source, differences }) => `${source.run}: ${differences.map(({ text }) => text).join('; ')}`).join('\n');
-  return html`<p class="notice warn" data-notice="spaces" title=${`A place on one map means nothing on the other, so they are not overlaid.\n${told}`}>${icon('warn')}<span>Different concept spaces: not overlaid, moved apart</span>
+  return html`<p class="notice warn" data-notice="spaces" title=${`A place on one map means nothing on the other, so they are not overlaid and each has a camera of its own.\n${told}`}>${icon('warn')}<span>Different concept spaces</span>
     <button type="button" class="text-button" @click=${() => { store.panel.value = 'compare'; }}>what differs</button></p>`;
 }
 

@@ -219,7 +219,7 @@ def test_the_table_counts_what_the_maps_show(open_tab: OpenTab) -> None:
     tab.until(lambda: tab.frame.locator(".compare-table").count() == 1, "the table")
 
     def first(row: str) -> int:
-        return int(tab.text(f".compare-table tbody tr:has(th:text-is('{row}')) td b"))
+        return int(tab.text(f".compare-table tbody tr:has(th span:text-is('{row}')) td b"))
 
     tab.until(lambda: tab.step == "10", "the step")
     tab.until(lambda: first("interpretable") == interpretable(tab), "the caption's count")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,7 +182,11 @@ def test_a_skeleton_and_a_bar_tell_that_steps_are_loading(
     page: Page, states_server: TensorBoardServer
 ) -> None:
     held: list[Route] = []
-    page.route("**/data/plugin/conceptmon/layer?*", lambda route: held.append(route))
+    free = threading.Event()
+    page.route(
+        "**/data/plugin/conceptmon/layer?*",
+        lambda route: route.continue_() if free.is_set() else held.append(route),
+    )
     tab = Tab.open(page, states_server.url, ready=".skeleton", run="healthy", layer="layer4")
     page.wait_for_timeout(300)
 
@@ -189,7 +194,7 @@ def test_a_skeleton_and_a_bar_tell_that_steps_are_loading(
     tab.frame.wait_for_selector("[role=progressbar]")
     assert tab.text(".progress-text") == "1 of 4 steps loaded"
     assert tab.frame.locator(".skeleton").count() == 0
-    page.unroute("**/data/plugin/conceptmon/layer?*")
+    free.set()
     for route in held:
         route.continue_()
 
@@ -209,6 +214,28 @@ def test_different_concept_spaces_are_not_overlaid_and_what_differs_is_said(open
     tab.page.wait_for_timeout(300)
     assert tab.frame.locator(".map-frame:not([hidden])").count() == 2
     assert tab.frame.locator("button[aria-label='Side by side']").get_attribute("aria-checked") == "true"
+
+
+def test_a_map_of_another_space_has_a_camera_of_its_own(open_states: OpenStates) -> None:
+    tab = open_states(compare="stranger")
+    tab.frame.wait_for_selector("#map-2 .stars path")
+
+    def star(which: str) -> str | None:
+        return tab.frame.locator(f"{which} .stars path").first.get_attribute("transform")
+
+    before = star("#map"), star("#map-2")
+    tab.frame.hover("#map-2 .overlay")
+    tab.page.mouse.wheel(0, -400)
+    tab.until(lambda: star("#map-2") != before[1], "the map under the pointer is zoomed")
+    assert star("#map") == before[0]
+    zoomed = star("#map-2")
+    tab.frame.hover("#map .overlay")
+    tab.page.mouse.wheel(0, -400)
+    tab.until(lambda: star("#map") != before[0], "now the first one")
+    assert star("#map-2") == zoomed
+    tab.frame.click("button[aria-label='Fit the whole map']")
+
+    tab.until(lambda: (star("#map"), star("#map-2")) == before, "both are whole again")
 
 
 def test_one_space_is_overlaid(open_states: OpenStates) -> None:

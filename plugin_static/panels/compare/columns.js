@@ -31,17 +31,20 @@ export function columnOf(store, source) {
 export function healthOf(store, source) {
   const layers = Object.keys(store.index.value?.runs[source.run]?.layers ?? {});
   const deepest = layers[layers.length - 1] ?? source.name;
-  return judgeHealth(source.metrics.value, source.step.value, { layer: source.name, isDeepest: source.name === deepest, deepest });
+  return judgeHealth(source.metrics.value, source.step.value, { layer: source.name, isDeepest: source.name === deepest, deepest, isMoved: store.threshold.value !== null });
+}
+
+/** Whether a source has another concept space than the first one shown, as far as both are known. @param {Store} store @param {Source} source */
+export function isStranger(store, source) {
+  const [own, theirs] = [fingerprintOf(store.first.value), fingerprintOf(source)];
+  return own !== '' && theirs !== '' && own !== theirs;
 }
 
 /** Those shown that have another concept space than the first, with what differs. @param {Store} store @returns {{source: Source, differences: import('../../model/compare.js').Difference[]}[]} */
 export function strangers(store) {
-  const [first, ...others] = store.sources.value;
-  const own = first ? fingerprintOf(first) : '';
-  return others.flatMap((source) => {
-    const theirs = fingerprintOf(source);
-    if (!own || !theirs || own === theirs) return [];
-    const [a, b] = [first.space.value, source.space.value];
+  return store.others.value.flatMap((source) => {
+    if (!isStranger(store, source)) return [];
+    const [a, b] = [store.first.value.space.value, source.space.value];
     return [{ source, differences: a && b ? spaceDifference(a, b) : [] }];
   });
 }

@@ -28,7 +28,13 @@ test('dead neurons and a rising distance look poor, the worst first', () => {
 });
 
 test('a plateau with few interpretable neurons looks poor, as in the thesis', () => {
-  equal(levelOf(metrics([[0.47, 10], [0.47, 12], [0.468, 9], [0.47, 11]])), 'poor');
+  equal(levelOf(metrics([[0.47, 10], [0.47, 12], [0.468, 9], [0.47, 11], [0.47, 10]])), 'poor');
+  equal(levelOf(metrics([[0.47, 10], [0.47, 12], [0.468, 9]])), 'watch');
+});
+
+test('few interpretable neurons while the distance falls far are on their way', () => {
+  const health = judgeHealth(metrics([[0.69, 0], [0.64, 0], [0.6, 5], [0.57, 7], [0.55, 16]]), 10, DEEP);
+  equal([health?.level, health?.headline], ['unclear', 'On its way']);
 });
 
 test('only steps up to the one shown count', () => {
@@ -62,6 +68,6 @@ test('distances of another concept space do not count', () => {
 });
 
 test('unknown distances and empty layers do not break it', () => {
-  equal(levelOf(metrics([[null, 0], [null, 0], [null, 0]])), 'poor');
+  equal(levelOf(metrics([[null, 0], [null, 0], [null, 0], [null, 0], [null, 0]])), 'poor');
   equal(judgeHealth([], 3, DEEP), null);
 });
