@@ -93,6 +93,7 @@ export function restoreOnceLoaded(store, address) {
       if (wanted.step !== undefined && Number.isFinite(Number(wanted.step))) store.seek(nearestIndex(now.steps, Number(wanted.step)));
       if (wanted.tracked) store.setTracked(key, wanted.tracked.split('.').map(Number).filter((neuron) => Number.isInteger(neuron) && neuron >= 0));
       if (wanted.neuron && Number(wanted.neuron) < now.neurons) store.focus.value = { run, layer: name, neuron: Number(wanted.neuron) };
+      if (wanted.focus) { const ref = read(wanted.focus); if (isNeuron(ref)) store.focus.value = ref; }
       keepDerived(store, keep);
       address.start();
     });
@@ -107,6 +108,16 @@ function keepDerived(store, keep) {
   keep('step', derived(() => (store.following.value ? '' : String(store.step.value))), { write: (step) => step || undefined, read: ignore, undoable: false });
   keep('tracked', derived(() => (store.first.value.trackedBy.value === 'reader' ? store.first.value.tracked.value.join('.') : '')), { write: (list) => list || undefined, read: ignore, undoable: false });
   keep('neuron', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) === store.first.value.key ? String(ref.neuron) : ''; }), { write: (neuron) => neuron || undefined, read: ignore, undoable: false });
+  keep('focus', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) !== store.first.value.key ? JSON.stringify(ref) : ''; }), { write: (ref) => ref || undefined, read: ignore, undoable: false });
+}
+
+/** @param {string} written JSON by hand or by us @returns {unknown} */
+function read(written) {
+  try {
+    return JSON.parse(written);
+  } catch {
+    return null;
+  }
 }
 
 /** @returns {never} */

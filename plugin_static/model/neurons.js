@@ -262,8 +262,8 @@ const EDGE = 8;
 export function besidePoint({ x, y }, card, well) {
   const fit = (/** @type {number} */ place, /** @type {number} */ size, /** @type {number} */ room) => Math.round(Math.max(EDGE, Math.min(room - size - EDGE, place)));
   const top = fit(y - 60, card.height, well.height);
-  if (x + GAP + card.width <= well.width - EDGE) return { left: Math.round(x + GAP), top };
-  if (x - GAP - card.width >= EDGE) return { left: Math.round(x - GAP - card.width), top };
+  if (x + GAP + card.width <= well.width - EDGE) return { left: fit(x + GAP, card.width, well.width), top };
+  if (x - GAP - card.width >= EDGE) return { left: fit(x - GAP - card.width, card.width, well.width), top };
   const above = y - GAP - card.height;
   return { left: fit(x - card.width / 2, card.width, well.width), top: Math.round(above >= EDGE ? above : y + GAP) };
 }

@@ -97,9 +97,9 @@ function actions(store, ref, source) {
     // The button goes with the overview: the reader's place is in the card now.
     requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector('.neuron-card .icon-button'))?.focus());
   };
-  return html`<button type="button" class="text-button strong" title="Everything about this neuron: images at every step, nearest neurons, other runs" @click=${openCard}>open card</button>
+  return html`${source ? html`<button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Follow it with a trail and a barcode (t)" @click=${() => store.toggleTracked(ref)}>${isTracked ? 'stop tracking' : 'track'}</button>` : nothing}
     <button type="button" class="text-button" aria-pressed=${String(isPinned)} title="Keep its card open (p)" @click=${() => store.togglePinned(ref)}>${isPinned ? 'unpin' : 'pin'}</button>
-    ${source ? html`<button type="button" class="text-button" aria-pressed=${String(isTracked)} title="Follow it with a trail and a barcode (t)" @click=${() => store.toggleTracked(ref)}>${isTracked ? 'stop tracking' : 'track'}</button>` : nothing}
+    <button type="button" class="text-button strong" title="Everything about this neuron: images at every step, nearest neurons, other runs" @click=${openCard}>open card</button>
     <button type="button" class="text-button" title="Close (Escape)" @click=${() => { store.focus.value = null; }}>close</button>`;
 }
 

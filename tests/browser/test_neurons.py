@@ -347,3 +347,46 @@ def test_thirty_pinned_cards_stay_fluid(open_tab: OpenTab) -> None:
     tab.frame.locator(".neuron-card").last.scroll_into_view_if_needed()
     tab.frame.locator(".neuron-card").last.locator(".film-step").first.wait_for()
     assert tab.errors == []
+
+
+def test_escape_closes_the_card_in_focus_and_the_focus_stays_in_the_panel(open_tab: OpenTab) -> None:
+    tab = open_cards(open_tab, 9, neuron=4)
+    card(tab, 4).get_by_role("button", name="Pin neuron 4").focus()
+
+    tab.press("Escape")
+    tab.until(lambda: card(tab, 4).count() == 0, "the card is gone")
+    tab.until(
+        lambda: (
+            tab.frame.evaluate("document.activeElement.getAttribute('aria-label')")
+            == "Close the card of neuron 9"
+        ),
+        "the next card has the focus",
+    )
+
+
+def test_a_card_of_a_run_that_is_not_shown_survives_a_reload(open_tab: OpenTab) -> None:
+    reference = json.dumps({"run": "poor", "layer": "layer3", "neuron": 5})
+    tab = open_tab(layer="layer4", panel="neurons", focus=reference, step=6)
+
+    foreign = tab.frame.locator('.neuron-card.focused[data-neuron="5"]')
+    foreign.locator(".film .thumb:not(.pending, .missing)").first.wait_for()
+    assert "layer3 · poor" in foreign.inner_text()
+    assert foreign.locator('.film-step[aria-current="step"]').get_attribute("data-step") == "6"
+    tab.until(lambda: "conceptmon.focus=" in tab.page.url, "the address has it")
+
+
+def test_a_pinned_neuron_that_the_log_does_not_have_says_so(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", panel="neurons", pinned=pin(3, run="gone"))
+
+    tab.frame.wait_for_selector(".neuron-card .hint")
+    assert "no such neuron" in card(tab, 3).inner_text()
+    card(tab, 3).get_by_role("button", name="Close").click()
+    tab.until(lambda: card(tab, 3).count() == 0, "it can be closed")
+
+
+def test_the_threshold_of_the_reader_changes_labels_and_history(open_tab: OpenTab) -> None:
+    tab = open_cards(open_tab, 4, threshold=0.99)
+    shown = loaded(tab, 4)
+
+    assert shown.locator(".neuron-label b").inner_text() == "no clear concept"
+    assert shown.locator(".neuron-life rect[class^=slot-]").count() == 0

@@ -95,7 +95,7 @@ export function createCard(ref, context) {
     const label = sight.label.value;
     const step = sight.steps.value[rest.value];
     return html`${head(context, ref)}
-      ${!sight.exists.value ? html`<p class="hint">There is no such neuron in this log any more.</p>` : html`
+      ${!sight.exists.value ? html`<p class="hint">The log directory has no such neuron (any more).</p>` : html`
       <p class="neuron-label" title=${explain(label && !label.valid ? 'dead' : label?.interpretable ? 'interpretable' : 'no_concept')}><i class="dot ${labelDot(label)}"></i><b>${labelText(label)}</b>
         ${label?.interpretable ? html`<span class="mute">${label.category}</span>` : nothing}</p>
       ${life(sight, context, live)}

@@ -1,6 +1,6 @@
 // @ts-check
 /** The panel of neurons: cards side by side, or a figure of the same neurons over a few steps. */
-import { computed, effect, html, nothing, render, signal, untracked } from '../../lib.js';
+import { batch, computed, effect, html, nothing, render, signal, untracked } from '../../lib.js';
 import { counted } from '../../model/format.js';
 import { cardsOf, neuronKey, sameNeuron } from '../../model/neurons.js';
 import { similarityOf } from '../../model/layer.js';
@@ -17,6 +17,7 @@ import { mountFigure } from './figure.js';
 export const MAX_PINNED_AT_ONCE = 12;
 /** In logs with more neurons, relatives elsewhere are looked for only when the reader asks. */
 const MAX_LOOKED_ACROSS = 20000;
+const CLOSE = '[aria-label^="Close"]';
 
 /** @param {HTMLElement} host @param {Store} store @param {import('../../api.js').Api} api @param {import('../../player.js').Player} player */
 export function mountNeurons(host, store, api, player) {
@@ -35,14 +36,13 @@ export function mountNeurons(host, store, api, player) {
   });
   const context = {
     store, api, player, answers, domain, across: createAcross(store), isShown: () => shown.value && store.neuronsAs.value === 'cards',
-    open: (/** @type {NeuronRef} */ ref) => { store.focus.value = ref; host.scrollTop = 0; focusCard(ref); },
+    open: (/** @type {NeuronRef} */ ref) => { store.focus.value = ref; focusCard(0); },
     close: (/** @type {NeuronRef} */ ref) => {
-      const next = neighbourOf(refs.peek(), ref);
-      if (sameNeuron(store.focus.peek(), ref)) store.focus.value = null;
-      if (store.pinned.peek().some((other) => sameNeuron(other, ref))) store.togglePinned(ref);
       if (sameNeuron(store.hovered.peek(), ref)) store.hovered.value = null;
-      if (next) focusCard(next, '[aria-label^="Close"]');
-      else /** @type {HTMLElement | null} */ (document.getElementById('tab-neurons'))?.focus();
+      batch(() => {
+        if (sameNeuron(store.focus.peek(), ref)) store.focus.value = null;
+        if (store.pinned.peek().some((other) => sameNeuron(other, ref))) store.togglePinned(ref);
+      });
     },
   };
 
@@ -55,8 +55,12 @@ export function mountNeurons(host, store, api, player) {
     const list = refs.value;
     untracked(() => {
       const keys = list.map(neuronKey);
+      const order = [...grid.children];
+      let left = -1;
       for (const [key, card] of cards) {
         if (keys.includes(key)) continue;
+        // Whoever is in a card that goes is taken to the one in its place.
+        if (card.element.contains(document.activeElement)) left = order.indexOf(card.element);
         watcher.unobserve(card.element);
         card.dispose();
         card.element.remove();
@@ -70,9 +74,15 @@ export function mountNeurons(host, store, api, player) {
         cards.set(keys[i], card);
         watcher.observe(card.element);
       });
+      if (left >= 0) focusCard(left, CLOSE);
     });
   });
-  effect(() => { for (const [key, { element }] of cards) element.classList.toggle('focused', refs.value.some((ref) => neuronKey(ref) === key && sameNeuron(ref, store.focus.value))); });
+  effect(() => { if (store.focus.value) host.scrollTop = 0; });
+  effect(() => {
+    void refs.value;
+    const first = store.focus.value && neuronKey(store.focus.value);
+    for (const [key, { element }] of cards) element.classList.toggle('focused', key === first);
+  });
   effect(() => {
     if (!shown.value) return;
     render(toolbar(store), bar);
@@ -84,12 +94,14 @@ export function mountNeurons(host, store, api, player) {
   });
   mountFigure(figure, { store, api, player, answers, isShown: () => shown.value && store.neuronsAs.value === 'figure' });
 
-  /** Focus a card that is about to be there. @param {NeuronRef} ref @param {string} [selector] of what in it */
-  const focusCard = (ref, selector = '.icon-button') => requestAnimationFrame(() => {
-    const element = cards.get(neuronKey(ref))?.element;
-    element?.scrollIntoView({ block: 'nearest' });
-    /** @type {HTMLElement | null | undefined} */ (element?.querySelector(selector))?.focus();
-  });
+  /** Focus a card that is about to be there; the panel's tab where there is none. @param {number} place @param {string} [selector] of what in it */
+  function focusCard(place, selector = '.icon-button') {
+    requestAnimationFrame(() => {
+      const card = grid.hidden ? undefined : grid.children[Math.min(place, grid.children.length - 1)];
+      const target = card?.querySelector(selector) ?? card?.querySelector('.icon-button') ?? document.getElementById('tab-neurons');
+      /** @type {HTMLElement | null} */ (target)?.focus();
+    });
+  }
 }
 
 /** Whether relatives are looked for: by default where that is quick. @param {Store} store */
@@ -100,12 +112,6 @@ function createAcross(store) {
     get value() { return chosen.value ?? total.value <= MAX_LOOKED_ACROSS; },
     set value(open) { if (open !== this.value) chosen.value = open; },
   };
-}
-
-/** The card that takes the place of one that is closed: the one after it, else the one before. @param {NeuronRef[]} list @param {NeuronRef} ref */
-function neighbourOf(list, ref) {
-  const at = list.findIndex((other) => sameNeuron(other, ref));
-  return list[at + 1] ?? list[at - 1] ?? null;
 }
 
 /** Pin what is selected, the clearest neurons first where they are many. @param {Store} store */

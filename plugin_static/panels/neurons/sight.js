@@ -59,7 +59,8 @@ export function createSight(store, answers, ref) {
     return entry ? detailFromEntry(entry, slotOf.value) : null;
   };
   const threshold = computed(() => cut.value ?? source.value?.metricsNow.value?.threshold ?? null);
-  const exists = computed(() => !listed.value || neuron < listed.value.neurons);
+  /** False once the log is known not to have it. */
+  const exists = computed(() => !store.index.value || neuron < (listed.value?.neurons ?? 0));
 
   return { ref, record, source, listed, data, steps, places, placeNow, cursor, epoch, step, slotOf, life, label, detailAt, threshold, exists };
 }
