@@ -55,15 +55,15 @@ export function mountCharts(host, store, player, api) {
   const ghost = signal(/** @type {number | null} */ (null));
 
   const plan = computed(() => planHeights(size.value.height, store));
-  const scalars = createScalars(store, axis, () => plan.value.small);
+  const scalars = createScalars(store, axis, () => plan.value.small, () => plan.value.scalars);
   const distance = createAnchorDistance(store, axis, () => plan.value.small);
   const interpretable = createInterpretable(store, axis, () => plan.value.large, api);
   const measures = createMeasures(store, axis, () => PLOT.measure);
 
   /** @type {Section[]} */
   const sections = [
-    { name: 'scalars', title: 'Scalars', term: 'scalar', note: () => html`<span class="grow"></span>${scalars.controls()}`, body: () => scalars.body(plan.value.scalars) },
-    { name: 'distance', title: 'Anchor distance', term: 'd_anchor', note: () => html`<span class="chart-note">lower is more diverse</span>`, body: distance },
+    { name: 'scalars', title: 'Scalars', term: 'scalar', note: () => html`<span class="grow"></span>${scalars.controls()}`, body: scalars.body },
+    { name: 'distance', title: 'Anchor distance', term: 'd_anchor', note: () => html`<span class="chart-note">lower is more diverse${store.threshold.value === null ? '' : '; gated by the logged threshold'}</span>`, body: distance },
     { name: 'interpretable', title: 'Interpretable neurons', term: 'interpretable', note: interpretable.controls, body: interpretable.body },
     { name: 'measures', title: 'More measures', note: () => html`<span class="chart-note">pairwise distance, displacement, entropy</span>`, body: measures },
   ];
@@ -74,8 +74,13 @@ export function mountCharts(host, store, player, api) {
     const afterTime = store.countView.value === 'layers' ? 'interpretable' : 'measures';
     render(html`${store.others.value.length ? legend(store) : nothing}
       ${sections.map((section) => html`${section.name === afterTime ? axisRow() : nothing}${sectionOf(store, section)}`)}
-      ${store.folded.value.has('measures') ? nothing : axisRow()}`, host);
+      ${store.folded.value.has('measures') ? nothing : axisRow()}
+      <p class="visually-hidden" aria-live="polite" id="chart-reading"></p>`, host);
     placeCursors();
+    // Whoever moves through time with a chart in focus hears its values.
+    const focused = document.activeElement?.closest('.chart-plot');
+    const reading = document.getElementById('chart-reading');
+    if (reading && !store.playing.value) reading.textContent = focused?.getAttribute('aria-label') ?? '';
   });
   const axisRow = () => html`<div class="axis" aria-hidden="true">${axisTicks(shape.value, x.value, 46).map(({ at, text }) => html`<span class="axis-tick" style="left:${at}px">${text}</span>`)}
     <span class="axis-name" style="left:${size.value.width - MARGIN.right + 8}px" title=${axisName(shape.value.mode)}>${axisName(shape.value.mode)}</span><span class="ghost-label" hidden></span></div>`;
@@ -138,7 +143,7 @@ export function mountCharts(host, store, player, api) {
       const fixed = 4 * HEAD + 4 * GAP + AXIS + (open('scalars') ? count * TITLE : 0) + LEGEND * Math.ceil(of.others.value.length / 2) + TRACKED;
       return (room - fixed) / Math.max(1, plots);
     };
-    const wanted = scalars.count(2);
+    const wanted = scalars.wanted();
     const count = of.scalarChoice.value || heights(wanted) >= PLOT.least ? wanted : 1;
     const unit = Math.round(Math.max(PLOT.least, Math.min(PLOT.most, heights(count))));
     return { scalars: count, small: unit, large: Math.round(unit * PLOT.tall) };

@@ -18,11 +18,11 @@ export function createAnchorDistance(store, axis, height) {
     const edited = store.sources.value.flatMap((source, place) => {
       const values = store.editedDistance.value[source.key] ?? [];
       const points = onAxis(source, values.map(({ step, value }) => ({ x: step, y: value })));
-      return points.length ? [{ source, points, name: place ? '' : 'yours', spoken: `${place ? `${source.run} ` : ''}your anchors`, className: `edited source-${place}`, swatch: 'edited' }] : [];
+      return points.length ? [{ source, points, name: place ? '' : 'yours', spoken: `${place ? `${source.run} ` : ''}your anchors`, className: `edited from-${place}`, swatch: 'edited' }] : [];
     });
     const soft = { source: first, points: gated, name: 'gated', spoken: 'gated', className: 'soft', swatch: 'soft' };
     const all = sourceSeries(store, (source) => metricPoints(source, 'd_anchor'), (_, place) => (place ? '' : 'all'));
-    return /** @type {Series[]} */ ([...all.slice(0, -1), soft, ...edited, ...all.slice(-1).map((one) => ({ ...one, swatch: one.swatch ?? 'source-0' }))]);
+    return /** @type {Series[]} */ ([...all.slice(0, -1), soft, ...edited, ...all.slice(-1).map((one) => ({ ...one, swatch: one.swatch ?? 'from-0' }))]);
   });
   const lines = createLines(axis, height, { series: () => series.value });
   return () => {

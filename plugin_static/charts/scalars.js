@@ -12,13 +12,18 @@ import { scalarSeries } from './series.js';
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../model/scalars.js').TagGroup} TagGroup */
 
-/** @param {Store} store @param {import('./lines.js').Axis} axis @param {() => number} height */
-export function createScalars(store, axis, height) {
+/**
+ * @param {Store} store @param {import('./lines.js').Axis} axis @param {() => number} height
+ * @param {() => number} most how many charts there is room for where the reader did not choose
+ */
+export function createScalars(store, axis, height, most) {
   const tags = computed(() => store.data.value.tags);
   const groups = computed(() => groupTags(tags.value));
   const picker = createPicker('scalar-picker');
-  const keys = () => store.scalarChoice.value ?? defaultGroups(groups.value);
-  /** In the order in which they were chosen; what this run has not is left out. @returns {TagGroup[]} */
+  const usual = computed(() => defaultGroups(groups.value));
+  /** What is shown, in the order in which it was chosen. */
+  const keys = () => store.scalarChoice.value ?? usual.value.slice(0, most());
+  /** What this run has not is left out. @returns {TagGroup[]} */
   const chosen = () => keys().flatMap((key) => groups.value.filter((group) => group.key === key));
   /** Charts live as long as the tab: what one has worked out is there when it comes back. @type {Map<string, {lines: ReturnType<typeof createLines>, byTime: () => boolean}>} */
   const made = new Map();
@@ -47,10 +52,8 @@ export function createScalars(store, axis, height) {
       isChosen: (key) => keys().includes(key), choose: toggle, empty: 'This run logged no scalars',
     })}`;
 
-  /** @param {number} most how many there is room for where the reader did not choose */
-  const body = (most) => {
-    const all = chosen();
-    const shown = store.scalarChoice.value ? all : all.slice(0, most);
+  const body = () => {
+    const shown = chosen();
     if (!shown.length) {
       return chart({
         name: 'no scalar', width: axis.width(), height: height(), label: 'No scalars', still: true, body: nothing,
@@ -63,11 +66,11 @@ export function createScalars(store, axis, height) {
       return chart({
         name: key, width: axis.width(), height: height(), body: picture.body, label: `${label} at step ${store.step.value}: ${picture.read || 'nothing logged yet'}`,
         title: html`<span class="chart-name" title=${label}>${label}</span>${byTime() ? html`<span class="chart-note" title="This scalar counts other steps than the concepts do: the two meet by the clock">aligned by time</span>` : nothing}
-          <button type="button" class="chart-remove" aria-label="Remove the chart ${label}" title="Remove this chart" @click=${() => { store.scalarChoice.value = shown.map((group) => group.key).filter((other) => other !== key); }}>${icon('close')}</button>`,
+          <button type="button" class="chart-remove" aria-label="Remove the chart ${label}" title="Remove this chart" @click=${() => { toggle(key); }}>${icon('close')}</button>`,
       });
     });
   };
-  /** How many charts `body` draws. @param {number} most */
-  const count = (most) => (store.scalarChoice.value ? Math.max(1, chosen().length) : Math.max(1, Math.min(most, chosen().length)));
-  return { body, controls, count };
+  /** How many charts are wanted, if there were room. */
+  const wanted = () => Math.max(1, (store.scalarChoice.value ? chosen() : usual.value).length);
+  return { body, controls, wanted };
 }

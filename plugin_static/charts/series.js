@@ -16,12 +16,12 @@ import { indexOfStep } from '../model/steps.js';
  * @property {Point[]} [raw] before smoothing
  * @property {string} name beside its end, '' where its colour and dash say enough
  * @property {string} spoken name for those who cannot see it
- * @property {string} className
+ * @property {string} className of the source: `from-0` ...
  * @property {string} [swatch] classes of the mark beside its name
  */
 
 /** How the line of a source looks; `other` marks all but the first. @param {number} place among the shown sources */
-export const sourceClass = (place) => `source-${place}${place ? ' other' : ''}`;
+export const sourceClass = (place) => `from-${place}${place ? ' other' : ''}`;
 
 /** A source in words. @param {Store} store @param {Source} source */
 export function nameOfSource(store, { run, name }) {

@@ -94,15 +94,28 @@ export function entropyAt(layer, epoch) {
   if (!frame) return NaN;
   const known = measured.get(frame);
   if (known && known.cut === layer.cut) return known.entropy;
-  /** @type {Map<number, number>} */
-  const counts = new Map();
-  for (let neuron = 0; neuron < frame.flags.length; neuron++) {
-    const concept = frame.concept[neuron];
-    if (concept >= 0 && passes(frame.flags[neuron], frame.similarity[neuron], layer.cut)) counts.set(concept, (counts.get(concept) ?? 0) + 1);
+  const { flags, similarity, concept } = frame;
+  /** @type {number[]} */
+  const seen = [];
+  for (let neuron = 0; neuron < flags.length; neuron++) {
+    const id = concept[neuron];
+    if (id < 0 || !passes(flags[neuron], similarity[neuron], layer.cut)) continue;
+    if (id >= tally.length) tally = grown(tally, id);
+    if (tally[id]++ === 0) seen.push(id);
   }
-  const entropy = entropyOf(counts.values());
+  const entropy = entropyOf(seen.map((id) => tally[id]));
+  for (const id of seen) tally[id] = 0;
   measured.set(frame, { cut: layer.cut, entropy });
   return entropy;
+}
+
+/** Neurons of each concept, all 0 between two calls: a new list for each of hundreds of frames would cost more than counting. */
+let tally = new Uint32Array(1024);
+/** @param {Uint32Array<ArrayBuffer>} list @param {number} index that must fit */
+function grown(list, index) {
+  const larger = new Uint32Array(2 * index + 1);
+  larger.set(list);
+  return larger;
 }
 
 /** Percent of the layer's neurons, so that layers of different width compare. @param {number} count @param {number} neurons */

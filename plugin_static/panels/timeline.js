@@ -115,12 +115,15 @@ function axisOptions(store) {
   const others = store.others.value.filter(({ run }) => run !== store.first.value.run);
   return [
     ...MODES.map(([value, note]) => ({ value, label: axisName(value), note })),
-    ...store.data.value.tags.map((tag) => {
+    ...[...store.data.value.tags].sort((a, b) => Number(isOwn(a)) - Number(isOwn(b)) || a.localeCompare(b)).map((tag) => {
       const without = others.filter(({ data }) => !data.value.tags.includes(tag)).map(({ run }) => run);
       return { value: `scalar:${tag}`, label: tag, note: without.length ? `not in ${without.join(', ')}` : '' };
     }),
   ];
 }
+
+/** Whether the monitor itself logged a scalar: those of the script are more often looked for. @param {string} tag */
+const isOwn = (tag) => tag.startsWith('concepts/');
 
 /** Bars as one path: how much the neurons moved at each step. @param {Store} store @param {(index: number) => number} place @param {number} width */
 function barsOf(store, place, width) {

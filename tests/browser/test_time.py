@@ -261,6 +261,24 @@ def test_a_run_that_learns_is_marked_and_a_poor_one_is_not(open_tab: OpenTab) ->
     tab.until(lambda: tab.frame.locator(".event-mark").count() == 0, "nothing happens in the poor run")
 
 
+def test_steps_that_have_not_arrived_are_lighter_on_the_track(page: Page, open_tab: OpenTab) -> None:
+    asked: list[str] = []
+    page.route(
+        lambda url: "/layer?" in url and "part=frames" in url,
+        lambda route: (asked.append(route.request.url), route.continue_() if len(asked) == 1 else None),
+    )
+    tab = open_tab(layer="layer4")
+
+    tab.until(lambda: len(asked) > 1, "the step shown has come, the others are on their way")
+    loaded = tab.frame.locator(".track-loaded")
+    assert loaded.count() == 1
+    box, track = loaded.bounding_box(), tab.frame.locator(".track").bounding_box()
+    assert box is not None
+    assert track is not None
+    assert box["width"] < 0.05 * track["width"]
+    assert abs(box["x"] - track["x"] - track["width"]) < 3
+
+
 # ---- charts ----
 
 
@@ -283,7 +301,7 @@ def test_scalars_are_added_by_search_removed_and_kept_in_the_address(open_tab: O
     names = tab.frame.locator("[data-section=scalars] .chart").evaluate_all(
         "(all) => all.map((one) => one.dataset.chart)"
     )
-    assert names == ["accuracy", name]
+    assert names == [name]
 
 
 def test_smoothing_is_tensorboards_and_the_logged_curve_stays_behind(

@@ -52,6 +52,20 @@ test('concept entropy is over interpretable neurons and follows the threshold', 
   ok(Number.isNaN(entropyAt({ ...layer, cut: 0.9 }, 0)), 'nobody passes');
 });
 
+test('entropy is that of a plain loop, however large the numbers of concepts', () => {
+  const frame = makeFrame(300);
+  frame.concept = frame.concept.map((concept) => concept * 5000);
+  const layer = { ...makeLayer([[0, 0]]), neurons: 300, frames: [frame], cut: 0.3 };
+  /** @type {Record<number, number>} */
+  const counts = {};
+  for (let i = 0; i < 300; i++) if (i % 10 && Math.fround(((i * 37) % 100) / 100) > 0.3) counts[i % 4] = (counts[i % 4] ?? 0) + 1;
+  const total = Object.values(counts).reduce((a, b) => a + b, 0);
+  let bits = 0;
+  for (const count of Object.values(counts)) bits -= (count / total) * (Math.log(count / total) / Math.log(2));
+  near(entropyAt(layer, 0), bits, 1e-12);
+  near(entropyAt({ ...layer, cut: 0.30001 }, 0), bits, 1e-12);
+});
+
 test('counts are those of a plain loop, as logged and for any threshold', () => {
   const frame = makeFrame(500);
   for (const cut of [null, 0, 0.25, 0.5, 0.99]) {
