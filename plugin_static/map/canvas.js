@@ -62,7 +62,8 @@ export class CanvasRenderer {
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.fillStyle = cssColor(palette.well);
       context.fillRect(0, 0, width, height);
-      if (neurons <= MAX_HAZE) this.haze.draw(context, frame, drawn);
+      // The sources' own colours are lines' colours: as a glow they would be smoke.
+      if (neurons <= MAX_HAZE && drawn.every(({ paint }) => paint.scale !== 'source')) this.haze.draw(context, frame, drawn);
       this.#drawUnder(frame, drawn, palette);
       this.sprites.draw(context, frame, drawn);
     }
@@ -84,11 +85,11 @@ export class CanvasRenderer {
   }
 
   /** @param {Frame} frame @param {Sheet} sheet @param {Palette} palette */
-  #drawMarked(frame, { layer, paint, marks, moment, source, shape = 0 }, palette) {
+  #drawMarked(frame, { layer, paint, marks, marked = [], moment, source, shape = 0 }, palette) {
     const { context } = this;
     const coat = paint.at(epochOf(moment));
-    for (let neuron = 0; neuron < marks.length; neuron++) {
-      if (marks[neuron] === 0 || coat.kind[neuron] === KIND.HIDDEN) continue;
+    for (const neuron of marked) {
+      if (coat.kind[neuron] === KIND.HIDDEN) continue;
       const [mapX, mapY] = placeAt(layer, neuron, moment);
       const look = markedLook(marks[neuron], coat.kind[neuron], frame.radius * sizeFactor(sizeLevel(coat.size, neuron)));
       context.globalAlpha = look.opacity;

@@ -6,8 +6,9 @@ import { formatCount, formatNumber, shorten } from '../model/format.js';
 import { hueOf, NONE_KEY } from '../model/paint.js';
 import { countConcepts, mostCounted } from '../model/select.js';
 import { wordOf } from '../model/space.js';
+import { dismissible } from '../panels/chooser.js';
 import { explain } from '../panels/explain.js';
-import { star } from '../panels/icons.js';
+import { icon, star } from '../panels/icons.js';
 import { sourceMark } from '../panels/sourcemark.js';
 import { cssColor, hueColor } from '../theme.js';
 import { calm } from './calm.js';
@@ -53,14 +54,17 @@ export function mountLegend(host, store) {
     const toggle = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string | number} */ slot, /** @type {number} */ count) => html`
       <button type="button" class="legend-item" aria-pressed=${String(!hidden.value.has(name))} title="Show or dim ${label}" @click=${() => store.toggleCategory(name)}>
         <i class="dot slot-${slot}"></i>${label} <span class="legend-count">${formatCount(count)}</span></button>`;
+    const categories = [
+      ...(space.value?.categories ?? []).map(({ name, label, slot }) => toggle(name, label, colorBy === 'category' ? slot : 'plain', summary?.counts.get(name) ?? 0)),
+      summary ? toggle(NONE_KEY, 'no concept', 'none', summary.uninterpretable) : nothing,
+    ];
     render(html`
       ${sourceKeys(store)}
       ${colorBy in RAMPS ? ramp(store) : nothing}
       ${colorBy === 'concept' ? conceptKeys(store, concepts.value) : nothing}
       ${store.sizeBySimilarity.value ? html`<span class="legend-ramp" title="The larger its dot, the better its concept fits a neuron"><i class="size-mark small"></i>–<i class="size-mark large"></i><span>similarity</span></span>` : nothing}
-      ${(space.value?.categories ?? []).map(({ name, label, slot }) => toggle(name, label, colorBy === 'category' ? slot : 'plain', summary?.counts.get(name) ?? 0))}
-      ${summary ? toggle(NONE_KEY, 'no concept', 'none', summary.uninterpretable) : nothing}
-      ${store.anchors.value.length ? html`<span class="legend-item still" title=${explain('anchor')}>${star(13)}anchor</span>` : nothing}
+      ${colorBy === 'category' ? categories : html`<details class="legend-more" @toggle=${dismissible}><summary class="legend-item ${hidden.value.size ? 'filtered' : ''}" role="button" title="Show or dim categories">categories${hidden.value.size ? ` (${hidden.value.size} dimmed)` : ''}${icon('chevron')}</summary><div class="menu">${categories}</div></details>`}
+      ${space.value ? html`<button type="button" class="legend-item" aria-expanded=${String(store.editingAnchors.value)} title="${explain('anchor')} Click to edit the anchors." @click=${() => { store.editingAnchors.value = !store.editingAnchors.peek(); }}>${star(13)}${store.anchors.value.length ? 'anchor' : 'add anchors'}</button>` : nothing}
       ${invalid ? html`<span class="legend-item still" title="Neurons without a usable signal over the probe images are not drawn">${invalid}</span>` : nothing}`, host);
   });
 }

@@ -85,20 +85,26 @@ function placed(store, source, cursor) {
 /**
  * The current map as a picture.
  * @param {Store} store @param {Palette} palette @param {SceneOptions} options
+ * @param {CanvasRenderer} [kept] one that has the palette already, to draw the pictures of an animation with
  * @returns {HTMLCanvasElement}
  */
-export function drawScene(store, palette, options) {
+export function drawScene(store, palette, options, kept) {
   const { frame, sheets, writing, contours, camera } = sceneOf(store, options);
-  const canvas = document.createElement('canvas');
-  const renderer = new CanvasRenderer(canvas, { inMemory: true });
-  renderer.setPalette(palette);
+  const renderer = kept ?? sceneRenderer(palette);
   renderer.draw(frame, sheets);
   const { context } = renderer;
   drawContours(context, contours, camera, frame.ratio, palette);
   context.setTransform(frame.ratio, 0, 0, frame.ratio, 0, 0);
   writeOn(context, writing, palette);
-  renderer.dispose();
-  return canvas;
+  if (!kept) renderer.dispose();
+  return renderer.canvas;
+}
+
+/** @param {Palette} palette */
+export function sceneRenderer(palette) {
+  const renderer = new CanvasRenderer(document.createElement('canvas'), { inMemory: true });
+  renderer.setPalette(palette);
+  return renderer;
 }
 
 /**

@@ -21,6 +21,7 @@
  * @property {number} source which of the sources' own colours it has
  * @property {number} [shape] which of SHAPES its neurons have, a disc by default
  * @property {Uint8Array} marks one byte of MARK per neuron
+ * @property {number[]} [marked] the neurons that have a mark
  * @property {import('./trails.js').Trail[]} trails
  * @property {number} [ghost] step whose places are shown as ghosts; -1 or left out: none
  */

@@ -9,7 +9,7 @@ import { GENTLE, STRONG } from './trails.js';
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../source.js').Source} Source */
 /** @typedef {import('./shared.js').Sheet} Sheet */
-/** @typedef {{marks: Uint8Array, trails: import('./trails.js').Trail[]}} Decor */
+/** @typedef {{marks: Uint8Array, marked: number[], trails: import('./trails.js').Trail[]}} Decor */
 
 /**
  * @param {Store} store @param {() => Source[]} sources on this map
@@ -66,7 +66,7 @@ function decorate(store, source, neurons, withHovered) {
     ...suggested.filter((neuron) => !trailing.has(neuron)).map((neuron) => ({ neuron, ...GENTLE })),
     ...[...trailing].map((neuron) => ({ neuron, ...STRONG })),
   ];
-  return { marks, trails };
+  return { marks, marked: [...new Set([...trailing, ...suggested])].filter((neuron) => neuron < neurons).sort((a, b) => a - b), trails };
 }
 
 /** Radius of a point in CSS px: smaller in a crowd and in a small window, larger close up. @param {number} neurons @param {number} height @param {number} zoom */

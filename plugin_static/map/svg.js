@@ -126,11 +126,11 @@ const mark = (shape, x, y, radius, looks) => (shape === 0
   : `<path transform="translate(${round(x)},${round(y)})" d="${shapePath(shape, radius)}" ${looks}/>`);
 
 /** @param {Frame} frame @param {Sheet} sheet @param {Palette} palette */
-function marked(frame, { layer, paint, moment, marks: marking, source, shape = 0 }, palette) {
+function marked(frame, { layer, paint, moment, marks: marking, marked: neurons = [], source, shape = 0 }, palette) {
   const coat = paint.at(epochOf(moment));
   let made = '';
-  for (let neuron = 0; neuron < marking.length; neuron++) {
-    if (!marking[neuron] || coat.kind[neuron] === KIND.HIDDEN) continue;
+  for (const neuron of neurons) {
+    if (coat.kind[neuron] === KIND.HIDDEN) continue;
     const [mapX, mapY] = placeAt(layer, neuron, moment);
     const { radius, ring, opacity } = markedLook(marking[neuron], coat.kind[neuron], frame.radius * sizeFactor(sizeLevel(coat.size, neuron)));
     const at = (/** @type {number} */ size, /** @type {Rgb} */ color) => mark(shape, frame.x + frame.scale * mapX, frame.y - frame.scale * mapY, size, `fill="${hex(color)}"`);

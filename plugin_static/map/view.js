@@ -21,8 +21,9 @@ import { createSheets, pointRadius } from './sheets.js';
 /** @typedef {ReturnType<typeof mountMap>} MapView */
 
 const MARGIN = { left: 40, right: 60, top: 88, bottom: 64 };
-const NARROW_MARGIN = { ...MARGIN, left: 28, right: 40 };
-const NARROW = 520;
+/** In a narrow window the legend has more rows. */
+const NARROW_MARGIN = { left: 28, right: 46, top: 88, bottom: 104 };
+const NARROW = 640;
 const PICK_RADIUS = 11;
 
 /** Where the whole space of a source is seen. @param {Source | null} source @param {import('../model/geometry.js').Size} size */

@@ -7,8 +7,9 @@
  */
 import { clamp } from './steps.js';
 
-const INTERPRETABLE = 1;
-const VALID = 2;
+/** Bits of `flags`. */
+export const INTERPRETABLE = 1;
+export const VALID = 2;
 
 /**
  * @typedef {object} Frame what the map needs of one step, N neurons

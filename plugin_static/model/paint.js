@@ -4,8 +4,7 @@
  * drawn. `kind` says whether and how strongly, `code` which colour (a category's slot, a place on the ramp, or a
  * hue), `size` how large.
  */
-import { conceptOf, displacementOf, isInterpretable, isValid, labelOf, similarityOf } from './layer.js';
-import { categoryOf } from './space.js';
+import { displacementOf, INTERPRETABLE, isValid, labelOf, similarityOf, VALID } from './layer.js';
 
 /** @typedef {import('./layer.js').Layer} Layer */
 /** @typedef {import('./history.js').SpaceAt} SpaceAt */
@@ -32,6 +31,9 @@ export const NONE_KEY = '\u0000none';
 /** @type {Record<ColorBy, Scale>} */
 const SCALES = { category: 'slot', concept: 'hue', layer: 'source', run: 'source', similarity: 'ramp', displacement: 'ramp', born: 'ramp' };
 
+/** The last coat of each frame and the rule it was made by. @type {WeakMap<import('./layer.js').Frame, {rule: unknown[], coat: Coat}>} */
+const dried = new WeakMap();
+
 /** @param {Layer} layer @param {SpaceAt} spaceAt @param {PaintOptions} options @returns {Paint} */
 export function paintLayer(layer, spaceAt, options) {
   const scale = SCALES[options.colorBy];
@@ -41,9 +43,18 @@ export function paintLayer(layer, spaceAt, options) {
   const born = options.colorBy === 'born' ? bornAt(layer) : null;
   /** @type {Map<number, Coat>} */
   const coats = new Map();
+  const { colorBy, hidden, concept, selection } = options;
+  // What no other step has a say in outlives this paint: every step that comes in makes a new one.
+  const alone = scale !== 'ramp' && !sizes;
   const at = (/** @type {number} */ epoch) => {
     let coat = coats.get(epoch);
-    if (!coat) coats.set(epoch, (coat = coatOf(layer, spaceAt, epoch, options, range, born, sizes)));
+    if (coat) return coat;
+    const frame = layer.frames[epoch];
+    const rule = [colorBy, hidden, concept, selection ?? null, layer.cut, spaceAt(epoch)];
+    const before = alone && frame ? dried.get(frame) : undefined;
+    coat = before?.rule.every((part, i) => part === rule[i]) ? before.coat : coatOf(layer, spaceAt, epoch, options, range, born, sizes);
+    if (alone && frame) dried.set(frame, { rule, coat });
+    coats.set(epoch, coat);
     return coat;
   };
   return { scale, colorBy: options.colorBy, range, at };
@@ -56,19 +67,27 @@ function coatOf(layer, spaceAt, epoch, { colorBy, hidden, concept, selection }, 
   const code = new Uint8Array(neurons).fill(NO_CODE);
   const kind = new Uint8Array(neurons);
   const size = sizes ? new Uint8Array(neurons) : null;
+  const frame = layer.frames[epoch];
+  if (!frame) return { code, kind, size };
+  // Looked up once for each category, not for each of a hundred thousand neurons.
+  const slots = space?.categories.map(({ slot }) => slot) ?? [];
+  const dimmed = space?.categories.map(({ name }) => hidden.has(name)) ?? [];
+  const noneDimmed = hidden.has(NONE_KEY);
+  const words = space?.words.length ?? 0;
+  const { flags, similarity, displacement } = frame;
   for (let neuron = 0; neuron < neurons; neuron++) {
-    if (!isValid(layer, epoch, neuron)) continue;
-    const interpretable = isInterpretable(layer, epoch, neuron);
-    const id = conceptOf(layer, epoch, neuron);
-    const category = space && interpretable ? categoryOf(space, id) : null;
-    const filtered = hidden.has(category ? category.name : NONE_KEY)
+    if ((flags[neuron] & VALID) === 0) continue;
+    const interpretable = layer.cut === null ? (flags[neuron] & INTERPRETABLE) !== 0 : similarity[neuron] > layer.cut;
+    const id = frame.concept[neuron];
+    const category = space && interpretable && id >= 0 && id < words ? space.categoryOfWord[id] : -1;
+    const filtered = (category >= 0 ? dimmed[category] : noneDimmed)
       || (concept !== null && (!interpretable || space?.words[id] !== concept)) || (selection && !selection.has(neuron));
     kind[neuron] = interpretable ? (filtered ? KIND.DIM_FULL : KIND.FULL) : filtered ? KIND.DIM_FAINT : KIND.FAINT;
-    if (size && sizes) size[neuron] = rampCode(similarityOf(layer, epoch, neuron), sizes);
-    if (colorBy === 'category') code[neuron] = category ? category.slot : NO_CODE;
+    if (size && sizes) size[neuron] = rampCode(similarity[neuron], sizes);
+    if (colorBy === 'category') code[neuron] = category >= 0 ? slots[category] : NO_CODE;
     else if (colorBy === 'concept') code[neuron] = interpretable ? hueOf(id) : NO_CODE;
-    else if (colorBy === 'similarity') code[neuron] = rampCode(similarityOf(layer, epoch, neuron), range);
-    else if (colorBy === 'displacement') code[neuron] = rampCode(displacementOf(layer, epoch, neuron), range);
+    else if (colorBy === 'similarity') code[neuron] = rampCode(similarity[neuron], range);
+    else if (colorBy === 'displacement') code[neuron] = rampCode(displacement[neuron], range);
     else if (colorBy === 'born') code[neuron] = born && born[neuron] >= 0 && born[neuron] <= epoch ? rampCode(born[neuron], range) : NO_CODE;
     else code[neuron] = interpretable ? 0 : NO_CODE;
   }

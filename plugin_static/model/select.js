@@ -1,6 +1,6 @@
 // @ts-check
 /** Which of many places lie in a drawn shape, next to a place, or matter most: fast for a hundred thousand. */
-import { between, epochOf } from './layer.js';
+import { between, epochOf, INTERPRETABLE, VALID } from './layer.js';
 
 /** @typedef {import('./geometry.js').Transform} Transform */
 /** @typedef {import('./geometry.js').Size} Size */
@@ -109,7 +109,7 @@ export function countConcepts(layers, concepts) {
     if (!frame) continue;
     const { concept, flags, similarity } = frame;
     for (let neuron = 0; neuron < layer.neurons; neuron++) {
-      const named = layer.cut === null ? (flags[neuron] & 1) !== 0 : (flags[neuron] & 2) !== 0 && similarity[neuron] > layer.cut;
+      const named = layer.cut === null ? (flags[neuron] & INTERPRETABLE) !== 0 : (flags[neuron] & VALID) !== 0 && similarity[neuron] > layer.cut;
       if (named && concept[neuron] >= 0 && concept[neuron] < concepts) counts[concept[neuron]]++;
     }
   }

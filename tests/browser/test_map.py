@@ -20,7 +20,7 @@ CHIP = "#caption .chip.selection"
 def _well(tab: Tab, selector: str = "#map .overlay") -> dict[str, float]:
     box = tab.frame.locator(selector).bounding_box()
     assert box is not None
-    return dict(box)
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
 
 
 def _drag(tab: Tab, points: list[Point], *, key: str | None = None, release: bool = True) -> None:
@@ -208,7 +208,7 @@ def test_coloured_by_concept_the_legend_lists_the_commonest_and_brings_one_out(o
 
     tab.until(lambda: f"showing “{word}”" in tab.text("#caption"), "the concept is brought out")
     assert int(count) > 1
-    assert first.locator(".dot").get_attribute("style").startswith("background:rgb(")
+    assert (first.locator(".dot").get_attribute("style") or "").startswith("background:rgb(")
 
 
 def test_contours_are_drawn_where_neurons_crowd(open_tab: OpenTab) -> None:
@@ -279,9 +279,11 @@ def test_words_on_the_map_never_meet_each_other_or_what_lies_over_it(open_tab: O
         """() => {
             const rects = (selector) => [...document.querySelectorAll(selector)].map((element) => {
                 const {left, right, top, bottom} = element.getBoundingClientRect();
-                return {left: left + 1, right: right - 1, top: top + 3, bottom: bottom - 3, text: element.textContent.trim().slice(0, 20)};
+                const text = element.textContent.trim().slice(0, 20);
+                return {left: left + 1, right: right - 1, top: top + 3, bottom: bottom - 3, text};
             }).filter(({left, right}) => right > left);
-            const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+            const within = (a, b, from, to) => a[from] < b[to] && b[from] < a[to];
+            const meet = (a, b) => within(a, b, 'left', 'right') && within(a, b, 'top', 'bottom');
             const words = rects('#map .words text, #map .names text');
             const over = rects('#caption > *, #legend, #tools, #threshold');
             const found = [];
