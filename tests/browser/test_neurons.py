@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Route
 
+from tests.browser.conftest import HOSTILE
 from tests.browser.tab import Tab
 
 OpenTab = Callable[..., Tab]
@@ -390,3 +391,23 @@ def test_the_threshold_of_the_reader_changes_labels_and_history(open_tab: OpenTa
 
     assert shown.locator(".neuron-label b").inner_text() == "no clear concept"
     assert shown.locator(".neuron-life rect[class^=slot-]").count() == 0
+
+
+def test_names_from_the_log_stay_text_and_inside_the_card(open_tab: OpenTab) -> None:
+    tab = open_tab(
+        run=HOSTILE, layer="layer4", panel="neurons", compare="poor", pinned=pin(3, 5, run=HOSTILE)
+    )
+    loaded(tab, 3)
+
+    wide = tab.frame.evaluate(
+        """[...document.querySelectorAll('.neuron-card')]
+            .filter((card) => card.scrollWidth > card.clientWidth + 1).length"""
+    )
+    assert wide == 0
+    assert HOSTILE in (card(tab, 3).get_attribute("aria-label") or "")
+    assert tab.frame.locator("img").count() == 0
+    assert tab.page.evaluate("window.hacked") is None
+    tab.frame.get_by_role("radio", name="figure").click()
+    tab.frame.wait_for_selector(".figure-images .thumb:not(.pending)")
+    sizes = tab.frame.locator("#panel-neurons").evaluate("panel => [panel.scrollWidth, panel.clientWidth]")
+    assert sizes[0] <= sizes[1]

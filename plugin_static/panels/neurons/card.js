@@ -5,7 +5,7 @@ import { indexOfPlace } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
 import { filmSteps, sameNeuron, steady } from '../../model/neurons.js';
 import { clamp } from '../../model/steps.js';
-import { explain } from '../explain.js';
+import { explain, explainMark } from '../explain.js';
 import { iconButton, icon } from '../icons.js';
 import { barcode, film } from './film.js';
 import { conceptBars, labelDot, labelText } from './parts.js';
@@ -54,7 +54,9 @@ export function createCard(ref, context) {
     if (!still.value || !visible.value || !isShown() || !sight.exists.value) return null;
     const steps = sight.steps.value;
     const step = steps[rest.value];
-    return step === undefined ? null : { step, film: columns.value.map((index) => steps[index]) };
+    const times = sight.listed.value?.wall_times ?? [];
+    // With the clock, so that steps that were logged anew are asked for again.
+    return step === undefined ? null : { step, film: columns.value.map((index) => steps[index]), times: columns.value.map((index) => times[index]) };
   }));
   const pageOf = (/** @type {number} */ step) => api.imagePage(ref.run, step);
 
@@ -101,7 +103,7 @@ export function createCard(ref, context) {
       ${life(sight, context, live)}
       ${concepts(sight, label)}
       ${problem(sight, () => { retry.value++; })}
-      <h4><span data-explain="top_images">Top images by step</span></h4>
+      <h4><span><span data-explain="top_images">Top images by step</span> ${explainMark('top_images')}</span></h4>
       ${sight.data.value.tiles.size ? nothing : html`<p class="hint">This log has no probe images.</p>`}
       ${film(sight, columns.value, seek, pageOf)}
       ${nearestList(store, sight, step, context.open)}

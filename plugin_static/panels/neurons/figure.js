@@ -3,7 +3,7 @@
 import { computed, effect, html, nothing, render, untracked } from '../../lib.js';
 import { indexOfPlace } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
-import { FIGURE_IMAGES, figureColumns, figureNeurons, neuronKey, steady } from '../../model/neurons.js';
+import { FIGURE_IMAGES, MAX_FIGURE_ROWS, figureColumns, figureNeurons, neuronKey, steady } from '../../model/neurons.js';
 import { nearestIndex } from '../../model/steps.js';
 import { labelDot, labelText, thumb } from './parts.js';
 import { sourceMark } from './relatives.js';
@@ -63,7 +63,8 @@ export function mountFigure(host, { store, api, player, answers, isShown }) {
 
 /** @param {Store} store @param {number[]} at */
 function settings(store, at) {
-  const rows = store.pinned.value.length ? 'Pinned neurons' : { reader: 'Tracked neurons', log: 'Tracked neurons', suggestion: 'Neurons that changed most' }[store.first.value.trackedBy.value];
+  const pinned = store.pinned.value.length;
+  const rows = pinned > MAX_FIGURE_ROWS ? `The first ${MAX_FIGURE_ROWS} of ${pinned} pinned neurons` : pinned ? 'Pinned neurons' : { reader: 'Tracked neurons', log: 'Tracked neurons', suggestion: 'Neurons that changed most' }[store.first.value.trackedBy.value];
   const count = (/** @type {Event} */ event) => { store.figureSteps.value = null; store.figureCount.value = Number(/** @type {HTMLSelectElement} */ (event.target).value); };
   return html`<div class="figure-bar"><span>${rows}</span><span class="grow"></span><label>at <select aria-label="Number of steps" @change=${count}>${COUNTS.map((one) => html`<option value=${one} ?selected=${one === at.length}>${one}</option>`)}</select> steps</label>
     ${store.figureSteps.value ? html`<button type="button" class="text-button" title="First, last, and evenly between" @click=${() => { store.figureSteps.value = null; }}>spread evenly</button>` : nothing}</div>`;

@@ -4,7 +4,7 @@ import { html, nothing } from '../../lib.js';
 import { formatCount, formatNumber } from '../../model/format.js';
 import { sameNeuron } from '../../model/neurons.js';
 import { keyOf } from '../../source.js';
-import { explain } from '../explain.js';
+import { explain, explainMark } from '../explain.js';
 import { NEIGHBOURS } from './answers.js';
 
 /** @typedef {import('../../model/neurons.js').Neighbour} Neighbour */
@@ -35,7 +35,7 @@ export function nearestList(store, { ref, record, slotOf }, step, onOpen) {
   const { moments } = record.known.value;
   const moment = moments.get(step) ?? [...moments.values()].at(-1);
   const old = moment !== undefined && moment.step !== step;
-  return html`<section class="relatives" aria-label="Nearest neurons"><h4><span data-explain="nearest_neurons">Nearest neurons</span>
+  return html`<section class="relatives" aria-label="Nearest neurons"><h4><span><span data-explain="nearest_neurons">Nearest neurons</span> ${explainMark('nearest_neurons')}</span>
       <span class="mute" data-explain="cosine">${old ? `at step ${formatCount(moment.step)}` : 'cosine'}</span></h4>
     ${!moment ? html`<p class="hint relatives-wait">${record.problem.value ? 'Not known.' : '…'}</p>`
       : moment.nearest.length ? html`<ul class=${old ? 'stale' : ''}>${moment.nearest.slice(0, NEIGHBOURS).map((one) => relative(store, { ...ref, neuron: one.neuron }, one, slotOf.value, onOpen))}</ul>`

@@ -1,7 +1,7 @@
 // @ts-check
 import { patchStyle, tileFill, toPatch } from '/plugin_static/model/images.js';
 import {
-  Recent, besidePoint, cardsOf, detailFromEntry, detailFromLayer, figureNeurons, figureSteps, filmSteps, labelFromEntry, labelFromFrame, neuronFigure, slotsOf, stretchesOf,
+  Recent, besidePoint, cardsOf, detailFromEntry, detailFromLayer, figureNeurons, figureSteps, filmSteps, labelFromEntry, labelFromFrame, neuronFigure, slotsOf, steady, stretchesOf,
 } from '/plugin_static/model/neurons.js';
 import { spaceFromContainer } from '/plugin_static/model/space.js';
 import { equal, makeLayer, makeSpaceAnswer, near, ok, test } from './harness.js';
@@ -103,4 +103,12 @@ test('the data of the figure are rows of neurons with a cell of images and label
   near(figure.rows[0].cells[0].similarity, 0.4);
   store.pinned.value = [];
   equal(figureNeurons(store), [{ run: 'r', layer: 'l', neuron: 4 }]);
+});
+test('what says the same is the same object, so that nothing is fetched twice', () => {
+  let film = [1, 2];
+  const wish = steady(() => ({ film: [...film] }));
+  const first = wish();
+  ok(wish() === first, 'the same');
+  film = [1, 3];
+  ok(wish() !== first, 'another');
 });
