@@ -73,11 +73,12 @@ export function judgeAge(wallTimes, newest, now) {
  * @property {number | null} logged threshold of this step
  * @property {number | null} drawn neurons that the filters leave, null where there is no filter
  * @property {ReturnType<typeof judgeAge>} age
+ * @property {boolean} [lacksImages] whether a card is open and the run has no images to show on it
  */
 
 /** What there is to say about a run and layer, the gravest first. @param {Situation} situation @returns {Notice[]} */
 export function noticesOf(situation) {
-  const { index, layer, note, summary, threshold, logged, drawn, age } = situation;
+  const { index, layer, note, summary, threshold, logged, drawn, age, lacksImages } = situation;
   /** @type {Notice[]} */
   const notices = [];
   if (summary && summary.valid === 0) notices.push({ id: 'silent', level: 'warn', text: 'No neuron has a signal at this step: nothing to draw' });
@@ -90,6 +91,7 @@ export function noticesOf(situation) {
   if (sampled && sampled.kept < sampled.logged) {
     notices.push({ id: 'sampled', level: 'info', text: `Steps were sampled: TensorBoard kept ${formatCount(sampled.kept)} of ${formatCount(sampled.logged)}`, more: ['To keep all, start it with --samples_per_plugin conceptmon=0'] });
   }
+  if (lacksImages) notices.push({ id: 'images', level: 'info', text: 'This run logged no probe images: cards show words alone' });
   if (note) notices.push({ id: 'note', level: 'info', text: note });
   return notices;
 }

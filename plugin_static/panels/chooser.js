@@ -36,7 +36,7 @@ export function mountChooser(host, store, listAllRuns) {
         ${shownList(store)}
         <div class="menu-heading"><span>Runs</span>
           ${rows.value.length >= SEARCHED_FROM ? html`<input type="search" class="menu-search" placeholder="Find a run" aria-label="Find a run" .value=${query.value} @input=${(/** @type {any} */ event) => { query.value = event.target.value; }}>` : nothing}</div>
-        <ul role="radiogroup" aria-label="Run on the map">${runItems(store, found)}</ul>
+        <div role="radiogroup" aria-label="Run on the map">${runItems(store, found)}</div>
         ${found.length ? nothing : html`<p class="menu-none">No run with “${query.value.trim()}” in its name</p>`}
         ${layerItems(store)}
       </div></details>`, host);
@@ -79,7 +79,7 @@ function runItems(store, rows) {
   const empty = rows.filter(({ reason, layers, steps }) => !steps && !layers.length && reason);
   const listed = rows.filter((row) => !empty.includes(row)).concat(empty.slice(0, MAX_EMPTY));
   const more = empty.length - MAX_EMPTY;
-  return html`${listed.map((row) => runItem(store, row))}${more > 0 ? html`<li class="menu-none">and ${counted(more, 'run')} without concepts</li>` : nothing}`;
+  return html`${listed.map((row) => runItem(store, row))}${more > 0 ? html`<p class="menu-none">and ${counted(more, 'run')} without concepts</p>` : nothing}`;
 }
 
 /** @param {Store} store @param {RunRow} row */
@@ -88,10 +88,10 @@ function runItem(store, { run, layers, steps, usable, hasLayer, reason }) {
   const layer = hasLayer ? store.layerName.value : (layers[layers.length - 1] ?? '');
   const place = store.sources.value.findIndex((source) => source.run === run);
   const close = (/** @type {Event} */ event) => { const menu = /** @type {HTMLElement} */ (event.target).closest('details'); if (menu) { menu.open = false; menu.querySelector('summary')?.focus(); } };
-  return html`<li class=${usable && hasLayer ? '' : 'lacking'}><button type="button" class="menu-main" role="radio" aria-checked=${String(isFirst)} title=${run} ?disabled=${!usable}
+  return html`<div class=${usable && hasLayer ? 'menu-row' : 'menu-row lacking'}><button type="button" class="menu-main" role="radio" aria-checked=${String(isFirst)} title=${run} ?disabled=${!usable}
       @click=${(/** @type {Event} */ event) => { store.chooseRun(run); close(event); }}>${sourceMark(place)}<span class="menu-name">${run}
         ${reason ? html`<span class="menu-reason">${reason}</span>` : nothing}</span>${usable ? html`<span class="mute menu-steps">${counted(steps, 'step')}</span>` : nothing}</button>
-    ${usable ? compareButton(store, { run, layer }, run, isFirst) : nothing}</li>`;
+    ${usable ? compareButton(store, { run, layer }, run, isFirst) : nothing}</div>`;
 }
 
 /** The other layers of the run shown. @param {Store} store */

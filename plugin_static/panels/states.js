@@ -40,7 +40,7 @@ export function followStates(store, sourceNow) {
     const source = sourceNow();
     void [store.index.value, store.threshold.value, store.hidden.value, store.concept.value, store.sources.value, clock.value];
     if (!source) return false;
-    void [source.layer.value, source.epoch.value, source.spaceAt.value, source.metrics.value, source.selection.value];
+    void [store.focus.value, store.pinned.value, source.data.value, source.layer.value, source.epoch.value, source.spaceAt.value, source.metrics.value, source.selection.value];
     return (source.layer.value?.neurons ?? 0) > MANY;
   }, () => {
     const source = sourceNow();
@@ -64,6 +64,7 @@ function situationOf(store, source) {
     index, layer: source.name, note: source !== store.first.value && note === noteOf(store, store.first.value) ? '' : note, summary,
     threshold: store.threshold.value, logged: source.metricsNow.value?.threshold ?? null,
     drawn: kinds && kinds.reduce((sum, kind) => sum + Number(kind === KIND.FULL || kind === KIND.FAINT), 0),
+    lacksImages: (store.focus.value?.run === source.run || store.pinned.value.some(({ run }) => run === source.run)) && source.space.value !== null && source.data.value.tiles.size === 0,
     age: judgeAge(wallTimes, index?.newest_wall_time ?? wallTimes[wallTimes.length - 1] ?? NaN, clock.value / 1000),
   };
 }

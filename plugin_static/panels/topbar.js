@@ -10,6 +10,7 @@ import { icon, star } from './icons.js';
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../model/paint.js').ColorBy} ColorBy */
 
+const HELP_SEEN = 'conceptmon.help-seen';
 /** @type {[ColorBy, string, string][]} value, name, explanation */
 const COLORS = [
   ['category', 'category', explain('category')],
@@ -38,7 +39,26 @@ export function mountTopBar(host, store, maps, { address, help, api }) {
   effect(() => {
     render(html`<button type="button" class="icon-button" aria-label="Undo" title="Undo the last change of the view (Ctrl+Z)" ?disabled=${!address.canUndo.value} @click=${address.undo}>${icon('undo')}</button>`, place('undo'));
   });
-  render(html`<button type="button" class="icon-button" aria-label="Help" title="What you see here, keys, and every word explained (?)" @click=${help.open}>${icon('help')}</button>`, place('help'));
+  mountHelpButton(place('help'), help.open);
+}
+
+/** The way to the help sheet: with words until it has been taken once. @param {HTMLElement} host @param {() => void} open */
+function mountHelpButton(host, open) {
+  const isNew = signal(recall(HELP_SEEN) === null);
+  const onClick = () => { isNew.value = false; remember(HELP_SEEN, '1'); open(); };
+  effect(() => {
+    render(html`<button type="button" class=${isNew.value ? 'icon-button first-visit' : 'icon-button'} aria-label="Help" title="What you see here, keys, and every word explained (?)"
+      @click=${onClick}>${icon('help')}${isNew.value ? html`<span>New here?</span>` : nothing}</button>`, host);
+  });
+}
+
+/** @param {string} key @returns {string | null} null also where the browser keeps nothing for us */
+function recall(key) {
+  try { return localStorage.getItem(key); } catch { return ''; }
+}
+/** @param {string} key @param {string} value */
+function remember(key, value) {
+  try { localStorage.setItem(key, value); } catch { /* Then it is shown again the next time. */ }
 }
 
 /** Layer, layout and colour. @param {HTMLElement} host @param {Store} store */

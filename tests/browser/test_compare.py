@@ -126,7 +126,7 @@ def test_runs_without_the_layer_or_without_concepts_are_greyed_with_the_reason(o
 
     tab.frame.click(".runs summary")
 
-    row = tab.frame.locator(".run-menu li.lacking", has=tab.frame.locator("[title=bare]"))
+    row = tab.frame.locator(".run-menu .lacking", has=tab.frame.locator("[title=bare]"))
     assert "no layer “layer2”: has layer3, layer4" in row.inner_text()
     assert row.locator(".menu-main").is_enabled()
 
@@ -252,3 +252,34 @@ def test_the_health_of_a_run_is_told_over_its_map_and_above_the_charts(open_tab:
     assert "rule of thumb" in (tab.frame.locator("#health .health").get_attribute("title") or "")
     tab.press("Home")
     tab.until(lambda: tab.text("#health").startswith("Too early to tell"), "one step tells no trend")
+
+
+def test_many_runs_are_searched_by_name(page: Page, open_tab: OpenTab) -> None:
+    names = '["healthy", "poor", ' + ", ".join(f'"sweep/{i:02}"' for i in range(30)) + "]"
+    page.route("**/data/runs", lambda route: route.fulfill(body=names, content_type="application/json"))
+    tab = open_tab(layer="layer4")
+
+    tab.frame.click(".runs summary")
+    field = tab.frame.locator(".menu-search")
+    field.wait_for(state="visible")
+    assert "and 25 runs without concepts" in tab.text(".run-menu")
+    field.fill("poo")
+    tab.until(lambda: tab.frame.locator(".menu-row").count() == 1, "one run is found")
+    field.fill("nothing like it")
+
+    tab.until(lambda: "No run with “nothing like it”" in tab.text(".run-menu"), "none is found")
+
+
+def test_help_is_offered_in_words_until_it_was_read_once(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4")
+    assert tab.text("#help") == "New here?"
+
+    tab.frame.click("button[aria-label=Help]")
+    tab.press("Escape")
+    assert tab.text("#help") == ""
+    tab.page.reload()
+    frame = tab.page.wait_for_selector("iframe", state="attached").content_frame()
+    assert frame is not None
+    frame.wait_for_selector("#help button")
+
+    assert frame.locator("#help").inner_text().strip() == ""

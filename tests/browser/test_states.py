@@ -125,7 +125,7 @@ def test_runs_without_concepts_are_listed_greyed_with_the_reason(open_states: Op
     tab = open_states()
 
     tab.frame.click(".runs summary")
-    row = tab.frame.locator(".run-menu li", has=tab.frame.locator("[title='scalars only']"))
+    row = tab.frame.locator(".run-menu .menu-row", has=tab.frame.locator("[title='scalars only']"))
     row.wait_for(state="visible")
 
     assert "logged no concepts" in row.inner_text()
@@ -243,3 +243,9 @@ def test_one_space_is_overlaid(open_states: OpenStates) -> None:
 
     tab.until(lambda: tab.frame.locator(".map-frame:not([hidden])").count() == 1, "one map")
     assert tab.frame.locator("[data-notice=spaces]").count() == 0
+
+
+def test_a_run_without_images_says_so_once_a_card_is_open(open_tab: Callable[..., Tab]) -> None:
+    tab = open_tab(run="bare", layer="layer4", neuron=3)
+
+    assert "no probe images" in notice(tab, "images")

@@ -82,7 +82,7 @@ function verdict(first, other, place) {
 /** @param {Store} store @param {Source[]} all @param {Column[]} columns @param {Row[]} rows */
 function table(store, all, columns, rows) {
   const slots = new Map((store.space.value?.categories ?? []).map(({ name, slot }) => [name, slot]));
-  return html`<div class="compare-scroll"><table class="compare-table"><caption class="visually-hidden">Numbers at the shared place of the time axis</caption>
+  return html`<div class="compare-scroll" tabindex="0" role="region" aria-label="Numbers side by side"><table class="compare-table"><caption class="visually-hidden">Numbers at the shared place of the time axis</caption>
     <thead><tr><td></td>${all.map((source, i) => html`<th scope="col" title="${source.run} · ${source.name}">${sourceMark(i)}<span class="column-name">${shorten(source.run, all.length > 3 ? 11 : all.length > 2 ? 14 : 20)}</span>
       <span class="column-step">${shorten(source.name, 14)}</span><span class="column-step">step ${formatCount(columns[i].step)}</span></th>`)}</tr></thead>
     <tbody><tr><th scope="row"><span title=${explain('verdict')}>training</span></th>${all.map((source) => html`<td class="health-cell">${healthBadge(healthOf(store, source))}</td>`)}</tr>
