@@ -34,6 +34,7 @@ import { decodeContainer } from './container.js';
 /** @typedef {[number, number, number | null]} ScalarPoint step, wall time in seconds, value */
 /** @typedef {{step: number, columns: number, ids: number[]}} ImagePage */
 /** @typedef {{tile: number, pages: ImagePage[]}} ImagesAnswer */
+/** @typedef {{status: number, word?: string, kind?: string, position?: [number, number], error?: string, reason?: string, code?: string, suggestions?: string[], retryAfter: number}} AnchorAnswer status 200: placed; 202: ask again; 404: cannot be placed; 429: too many at once */
 /** @typedef {ReturnType<typeof createApi>} Api */
 
 /** An answer other than 200, with the server's own words. */
@@ -116,6 +117,16 @@ export function createApi(base) {
       const url = new URL(address('distances', { run, layer }));
       words.forEach((word) => url.searchParams.append('word', word));
       return json(url.href);
+    },
+    /**
+     * Where a word lies on the map.
+     * @param {string} run @param {string} word
+     * @returns {Promise<AnchorAnswer>}
+     */
+    anchor: async (run, word) => {
+      const response = await fetch(address('anchor', { run, word }), { cache: 'no-store' });
+      const answer = await response.json().catch(() => ({ error: `TensorBoard answered ${response.status}` }));
+      return { ...answer, status: response.status, retryAfter: Number(response.headers.get('Retry-After')) || 0 };
     },
     /** Address of a table of labels. @param {string} run @param {string} layer @param {number} step */
     exportTable: (run, layer, step) => address('export', { run, layer, step, format: 'csv' }),

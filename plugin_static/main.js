@@ -8,6 +8,7 @@ import { effect, html, render } from './lib.js';
 import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
+import { mountAnchors } from './panels/anchors.js';
 import { mountConcepts } from './panels/concepts/concepts.js';
 import { createDistances } from './panels/concepts/distances.js';
 import { keepSpacesApart, mountCompare } from './panels/compare/compare.js';
@@ -84,6 +85,7 @@ export async function start(body) {
   const charts = mountCharts(element('charts'), store, player, api);
   mountInspector(element('inspector'), store, charts.x, api);
   const distances = createDistances(api);
+  mountAnchors(element('well'), store, api, distances);
   mountConcepts(element('panel-concepts'), store, api, distances);
   mountNeurons(element('panel-neurons'), store, api, player);
   mountTimeline(element('timeline'), store, player);

@@ -80,3 +80,21 @@ export const orLogged = (words, logged) => (words.length === logged.length && wo
 
 /** How the space spells a word; null where it has it neither as anchor nor as concept. @param {import('./space.js').Space} space @param {string} word */
 export const spelling = (space, word) => space.anchors.find((one) => sameWord(one, word)) ?? space.words.find((one) => sameWord(one, word)) ?? null;
+
+/** Seconds before a word whose place is being computed is asked for again: soon at first, seldom later. @param {number} asked how often it was asked for @returns {number} */
+export const secondsToWait = (asked) => Math.min(8, 0.6 * 1.5 ** asked);
+
+/** Words that begin with, or hold, what is being typed, for a few suggestions. @param {string[]} words @param {string} text @param {number} most @returns {string[]} */
+export function suggestWords(words, text, most) {
+  const wanted = text.trim().toLowerCase();
+  if (!wanted) return [];
+  const starts = [];
+  const holds = [];
+  for (const word of words) {
+    const at = word.toLowerCase().indexOf(wanted);
+    if (at === 0) starts.push(word);
+    else if (at > 0 && holds.length < most) holds.push(word);
+    if (starts.length >= most) break;
+  }
+  return [...starts, ...holds].slice(0, most);
+}

@@ -1,11 +1,10 @@
 // @ts-check
 /** The bar at the top: what is shown and how it is coloured, search, undo, sharing, help. */
 import { effect, html, nothing, render, signal } from '../lib.js';
-import { formatCount } from '../model/format.js';
-import { searchMatches } from '../model/search.js';
 import { mountChooser } from './chooser.js';
 import { explain } from './explain.js';
 import { icon, star } from './icons.js';
+import { mountSearch } from './search.js';
 
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../model/paint.js').ColorBy} ColorBy */
@@ -35,7 +34,7 @@ export function mountTopBar(host, store, maps, { address, help, api }) {
   const place = (/** @type {string} */ id) => /** @type {HTMLElement} */ (host.querySelector(`#${id}`));
   mountChooser(place('chooser'), store, api.allRuns);
   mountChoices(place('choices'), store);
-  mountSearchBox(place('search'), store, maps);
+  mountSearch(place('search'), store, maps);
   effect(() => {
     render(html`<button type="button" class="icon-button" aria-label="Undo" title="Undo the last change of the view (Ctrl+Z)" ?disabled=${!address.canUndo.value} @click=${address.undo}>${icon('undo')}</button>`, place('undo'));
   });
@@ -90,41 +89,3 @@ function layoutSwitch(store) {
   return html`<div class="segments" role="radiogroup" aria-label="Maps" data-own-keys @keydown=${onKey}>
     ${choice('side', 'split', 'Side by side', explain('side_by_side'))}${choice('overlay', 'overlay', 'Overlay', explain('overlay'))}</div>`;
 }
-
-/** @param {HTMLElement} host @param {Store} store @param {import('../map/maps.js').Maps} maps */
-function mountSearchBox(host, store, maps) {
-  const query = signal('');
-  const active = signal(0);
-  const choose = (/** @type {import('../model/search.js').ConceptMatch | import('../model/search.js').NeuronMatch} */ match) => {
-    query.value = '';
-    if (match.type === 'neuron') store.focus.value = { run: store.first.peek().run, layer: store.first.peek().name, neuron: match.neuron };
-    else {
-      store.concept.value = match.word;
-      const space = store.space.peek();
-      const id = space ? space.words.indexOf(match.word) : -1;
-      if (space && id >= 0) maps.centreOn(space.position[2 * id], space.position[2 * id + 1]);
-    }
-    /** @type {HTMLInputElement} */ (host.querySelector('input')).value = '';
-  };
-  const matchesNow = () => (store.layer.value && store.space.value ? searchMatches(query.value, store.layer.value, store.space.value, store.epoch.value) : []);
-  const onKey = (/** @type {KeyboardEvent} */ event) => {
-    const matches = matchesNow();
-    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      event.preventDefault();
-      if (matches.length) active.value = (active.peek() + (event.key === 'ArrowDown' ? 1 : matches.length - 1)) % matches.length;
-    } else if (event.key === 'Enter' && matches.length) choose(matches[Math.min(active.peek(), matches.length - 1)]);
-    else if (event.key === 'Escape') { query.value = ''; /** @type {HTMLInputElement} */ (event.target).value = ''; }
-  };
-  effect(() => { render(html`${icon('search')}<input type="search" placeholder="Find a concept or neuron" aria-label="Find a concept or neuron" role="combobox" aria-autocomplete="list"
-      aria-expanded=${String(Boolean(query.value))} aria-controls="matches" autocomplete="off" spellcheck="false"
-      @input=${(/** @type {any} */ event) => { active.value = 0; query.value = event.target.value; }} @keydown=${onKey}
-      @blur=${() => setTimeout(() => { query.value = ''; }, 150)}>
-    ${query.value.trim() ? matchList(matchesNow(), active.value, choose) : nothing}`, host); });
-}
-
-/** @param {ReturnType<typeof searchMatches>} matches @param {number} active @param {(match: any) => void} choose */
-const matchList = (matches, active, choose) => html`<ul id="matches" class="menu" role="listbox" aria-label="Matches">
-  ${matches.length ? matches.map((match, i) => html`<li role="option" aria-selected=${String(i === active)} @pointerdown=${() => choose(match)}>
-      <i class="dot slot-${match.slot < 0 ? 'none' : match.slot}"></i><span class="menu-name">${match.type === 'neuron' ? `neuron ${match.neuron}` : match.word}</span>
-      <span class="mute">${match.type === 'neuron' ? match.word || 'no clear concept' : `${formatCount(match.count)} here`}</span></li>`)
-    : html`<li class="mute" role="option" aria-selected="false" aria-disabled="true">Not a concept or neuron of this layer</li>`}</ul>`;
