@@ -10,6 +10,9 @@ const LONGEST_S = 25;
 /** The keys 1 to 9 choose among these. */
 export const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 8];
 
+/** Logged steps per second. @param {number} speed @param {number} last index */
+export const stepsPerSecond = (speed, last) => speed * Math.max(STEPS_PER_SECOND, last / LONGEST_S);
+
 /** @typedef {ReturnType<typeof createPlayer>} Player */
 
 /** @param {import('./store.js').Store} store */
@@ -73,7 +76,7 @@ export function createPlayer(store) {
       // A tab in the background or a slow frame must not make time jump.
       const seconds = isHidden() ? 0 : Math.min(0.1, (now - before) / 1000);
       before = now;
-      exact += seconds * store.speed.peek() * Math.max(STEPS_PER_SECOND, last() / LONGEST_S);
+      exact += seconds * stepsPerSecond(store.speed.peek(), last());
       const [from, to] = bounds();
       if (exact >= to) {
         if (!store.loop.peek()) { store.seek(to); return pause(); }

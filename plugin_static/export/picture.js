@@ -6,8 +6,6 @@ import { toneOf } from '../map/sheets.js';
 import { formatCount, formatNumber } from '../model/format.js';
 import { boundingBox } from '../model/geometry.js';
 import { describeEpoch, describeInvalid, summariseEpoch } from '../model/history.js';
-import { indexOfPlace, placeOfIndex } from '../model/axis.js';
-import { clamp } from '../model/steps.js';
 import { nameOf } from '../panels/mapframe.js';
 import { drawLegend } from './legend.js';
 import { cutText, moved, wrapText } from './drawing.js';
@@ -31,8 +29,8 @@ import { cutText, moved, wrapText } from './drawing.js';
  * @typedef {object} PictureOptions
  * @property {Colors} colors
  * @property {import('./drawing.js').Measure} measure
- * @property {number} [cursor] index of a step of the first source, may be fractional; by default where the reader is
  * @property {number} [ratio] pixels of a canvas per px, 2 by default
+ * @property {import('../map/canvas.js').CanvasRenderer} [renderer] to draw many pictures of one size with
  */
 
 const HEADER = 58;
@@ -66,7 +64,7 @@ function heightOf(source, width) {
 }
 
 /** @param {Store} store @param {Pane[]} panes @param {PictureOptions} options @returns {Drawing} */
-export function drawPicture(store, panes, { colors, measure, cursor, ratio = 2 }) {
+export function drawPicture(store, panes, { colors, measure, ratio = 2, renderer }) {
   return untracked(() => {
     const named = panes.some(({ name }) => name);
     const rows = [...new Set(panes.map(({ y }) => y))].sort((a, b) => a - b);
@@ -74,8 +72,8 @@ export function drawPicture(store, panes, { colors, measure, cursor, ratio = 2 }
     const topOf = (/** @type {Pane} */ { y }) => header + y + (named ? PANE_HEADER * (rows.indexOf(y) + 1) : 0);
     const width = Math.max(...panes.map((pane) => pane.x + pane.width));
     const bottom = Math.max(...panes.map((pane) => topOf(pane) + pane.height));
-    const legend = drawLegend(legendOf(store, panes, cursor), colors, measure, width - 2 * SIDE);
-    const { title, told, note } = captionOf(store, cursor);
+    const legend = drawLegend(legendOf(store, panes), colors, measure, width - 2 * SIDE);
+    const { title, told, note } = captionOf(store, panes);
     const notes = wrapText(note, 0.92 * (width - 2 * SIDE), (part) => measure(part, NOTE_SIZE));
     const height = Math.ceil(bottom + legend.height + 20 + NOTE_LINE * notes.length);
     const line = (/** @type {string} */ text, /** @type {number} */ y, /** @type {number} */ size, /** @type {string} */ fill, weight = 400, x = SIDE, room = width - 2 * SIDE) => /** @type {Shape} */ ({
@@ -86,11 +84,11 @@ export function drawPicture(store, panes, { colors, measure, cursor, ratio = 2 }
       line(title, 26, 15, colors.ink, 650),
       ...(named ? [] : [line(told, 46, 12, colors.ink2)]),
       ...panes.flatMap((pane) => [
-        mapShape(store, pane, topOf(pane), { colors, cursor, ratio }),
+        mapShape(store, pane, topOf(pane), { colors, ratio, renderer }),
         ...(pane.x > 0 ? [/** @type {Shape} */ ({ type: 'path', d: `M${pane.x - 0.5},${topOf(pane) - PANE_HEADER + 8}V${topOf(pane) + pane.height}`, stroke: colors.rule })] : []),
         ...(pane.name ? [
           line(pane.name, topOf(pane) - 22, 13, colors.ink, 600, pane.x + SIDE, pane.width - 2 * SIDE),
-          line(stateOf(store, pane.sources[0], cursor), topOf(pane) - 5, 11.5, colors.ink2, 400, pane.x + SIDE, pane.width - 2 * SIDE),
+          line(stateOf(pane.sources[0], panes[0].sources[0]), topOf(pane) - 5, 11.5, colors.ink2, 400, pane.x + SIDE, pane.width - 2 * SIDE),
         ] : []),
       ]),
       { type: 'path', d: `M${SIDE},${bottom + 0.5}H${width - SIDE}`, stroke: colors.rule },
@@ -100,66 +98,60 @@ export function drawPicture(store, panes, { colors, measure, cursor, ratio = 2 }
   });
 }
 
-/** @param {Store} store @param {Pane} pane @param {number} top @param {{colors: Colors, cursor?: number, ratio: number}} options @returns {Shape} */
-function mapShape(store, { sources, x, width, height, name, seenAt }, top, { colors, cursor, ratio }) {
-  const options = { width, height, sources, seenAt, cursor, ratio, margin: MARGIN };
-  return { type: 'map', x, y: top, width, height, label: `Concept map ${name}`.trim(), svg: () => sceneSvg(store, colors.palette, options), canvas: () => drawScene(store, colors.palette, options) };
+/** @param {Store} store @param {Pane} pane @param {number} top @param {{colors: Colors, ratio: number, renderer?: import('../map/canvas.js').CanvasRenderer}} options @returns {Shape} */
+function mapShape(store, { sources, x, width, height, name, seenAt }, top, { colors, ratio, renderer }) {
+  const options = { width, height, sources, seenAt, ratio, margin: MARGIN };
+  return { type: 'map', x, y: top, width, height, label: `Concept map ${name}`.trim(), svg: () => sceneSvg(store, colors.palette, options), canvas: () => drawScene(store, colors.palette, options, renderer) };
 }
 
-/** Index of the step that a source shows. @param {Store} store @param {Source} source @param {number | undefined} cursor */
-export function epochAt(store, source, cursor) {
-  if (cursor === undefined) return source.epoch.value;
-  const first = store.first.value;
-  const index = source === first ? cursor : indexOfPlace(source.places.value, placeOfIndex(first.places.value, cursor));
-  return clamp(Math.round(index), 0, Math.max(0, source.steps.value.length - 1));
-}
-
-/** Title, state and origin in words. @param {Store} store @param {number} [cursor] */
-export function captionOf(store, cursor) {
-  const all = store.sources.value;
-  const first = store.first.value;
-  const at = epochAt(store, first, cursor);
-  const cut = first.layer.value?.cut ?? null;
-  const metrics = metricsAt(first, at);
+/** Title, state and origin in words. @param {Store} store @param {Pane[]} panes */
+export function captionOf(store, panes) {
+  const all = panes.flatMap(({ sources }) => sources);
+  const [lead] = all;
+  const cut = lead.layer.value?.cut ?? null;
+  const metrics = metricsOf(lead);
   const runs = [...new Set(all.map(({ run }) => run))].join(' and ');
   const layers = [...new Set(all.map(({ name }) => name))].join(' and ');
-  const space = first.spaceAt.value(at);
+  const space = lead.spaceAt.value(lead.epoch.value);
   const threshold = cut ?? metrics?.threshold ?? null;
   const distance = metrics?.d_anchor ?? null;
+  const origin = [space?.encoder ? `encoder ${space.encoder}` : '', space?.note ?? '', 'Concept Monitor'].filter(Boolean).join(' · ');
   const note = [
     threshold === null ? '' : `threshold ${formatNumber(threshold)}${cut === null ? '' : ' (set by hand)'}`, distance === null || all.length > 1 ? '' : `anchor distance ${formatNumber(distance)}`,
-    space?.encoder ? `encoder ${space.encoder}` : '', space?.note ?? '', 'Concept Monitor',
+    origin,
   ].filter(Boolean).join(' · ');
-  return { title: `${runs} · ${layers} · step ${formatCount(first.steps.value[at])}`, told: (all.length > 1 ? `${nameOf(store, first)}: ` : '') + stateOf(store, first, cursor), note };
+  return { title: `${runs} · ${layers} · step ${formatCount(stepOf(lead))}`, told: (all.length > 1 ? `${nameOf(store, lead)}: ` : '') + stateOf(lead, lead), note, origin };
 }
 
-/** @param {Source} source @param {number} at */
-const metricsAt = (source, at) => source.metrics.value.find(({ step }) => step === source.steps.value[at]);
-
-/** How a source stands, in words; with its step where that is another than the first one's. @param {Store} store @param {Source} source @param {number} [cursor] */
-function stateOf(store, source, cursor) {
-  const at = epochAt(store, source, cursor);
+/** @param {Source} source */
+const stepOf = (source) => source.steps.value[source.epoch.value];
+/** @param {Source} source */
+const metricsOf = (source) => source.metrics.value.find(({ step }) => step === stepOf(source));
+/** @param {Source} source */
+function summaryOf(source) {
   const layer = source.layer.value;
-  const first = store.first.value;
-  const step = source.steps.value[at];
-  const ahead = step === first.steps.value[epochAt(store, first, cursor)] ? '' : `step ${formatCount(step)} · `;
-  if (!layer?.frames[at]) return `${ahead}not loaded`;
-  const summary = summariseEpoch(layer, source.spaceAt.value, at);
-  return ahead + describeEpoch(summary, layer.neurons, null, describeInvalid(metricsAt(source, at), summary.invalid)).replaceAll('\u00a0', ' ');
+  return layer?.frames[source.epoch.value] ? summariseEpoch(layer, source.spaceAt.value, source.epoch.value) : null;
 }
 
-/** @param {Store} store @param {Pane[]} panes @param {number} [cursor] @returns {import('./legend.js').LegendOf} */
-function legendOf(store, panes, cursor) {
-  const first = store.first.value;
-  const at = epochAt(store, first, cursor);
-  const layer = first.layer.value;
-  const summary = layer?.frames[at] ? summariseEpoch(layer, first.spaceAt.value, at) : null;
+/** How a source stands, in words; with its step where that is another than the leading one's. @param {Source} source @param {Source} lead */
+function stateOf(source, lead) {
+  const ahead = stepOf(source) === stepOf(lead) ? '' : `step ${formatCount(stepOf(source))} · `;
+  const summary = summaryOf(source);
+  if (!summary) return `${ahead}not loaded`;
+  return ahead + describeEpoch(summary, source.layer.value?.neurons ?? 0, null, describeInvalid(metricsOf(source), summary.invalid)).replaceAll('\u00a0', ' ');
+}
+
+/** @param {Store} store @param {Pane[]} panes @returns {import('./legend.js').LegendOf} */
+export function legendOf(store, panes) {
+  const all = panes.flatMap(({ sources }) => sources);
+  const [lead] = all;
+  const summary = summaryOf(lead);
   const on = panes[0].sources;
-  const paint = first.paint.value;
-  const told = on.length > 1 ? on : paint?.scale === 'source' ? store.sources.value : [];
+  const paint = lead.paint.value;
+  const told = on.length > 1 ? on : paint?.scale === 'source' ? all : [];
   return {
-    space: first.spaceAt.value(at), paint, summary, hidden: store.hidden.value, neurons: layer?.neurons ?? 0, anchors: store.anchors.value.length > 0,
-    invalid: describeInvalid(metricsAt(first, at), summary?.invalid ?? 0), counts: store.sources.value.length === 1,
+    space: lead.spaceAt.value(lead.epoch.value), paint, summary, hidden: store.hidden.value, neurons: lead.layer.value?.neurons ?? 0, anchors: store.anchors.value.length > 0,
+    invalid: describeInvalid(metricsOf(lead), summary?.invalid ?? 0), counts: all.length === 1,
     sources: told.map((source, place) => ({ name: nameOf(store, source), shape: on.length > 1 ? place : 0, tone: toneOf(store, source) })),
   };
 }

@@ -8,6 +8,7 @@ import json
 import math
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -277,3 +278,126 @@ def test_the_png_has_the_colours_of_the_categories(open_tab: OpenTab, for_print:
     counts = {"#" + bytes(color).hex(): count for count, color in picture.getcolors(1 << 24) or []}
     assert counts[ground] > picture.width * picture.height / 10
     assert all(counts[slot] > 1000 for slot in slots)
+
+
+def open_saved(tab: Tab, content: bytes, folder: Path) -> tuple[Page, list[str], list[str]]:
+    """Open a saved page from disk, without any network; returns it with its requests and errors."""
+    file = folder / "animation.html"
+    file.write_bytes(content)
+    browser = tab.page.context.browser
+    assert browser is not None
+    page = browser.new_context(viewport={"width": 1000, "height": 700}, offline=True).new_page()
+    requests: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda entry: errors.append(entry.text) if entry.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.getElementById('step-now').textContent !== ''")
+    page.wait_for_timeout(200)
+    return page, [url for url in requests if url != file.as_uri()], errors
+
+
+CANVAS_COLORS = """() => {
+    const canvas = document.querySelector('canvas');
+    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const counts = {};
+    for (let i = 0; i < data.length; i += 4) {
+        const hex = '#' + [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, '0')).join('');
+        counts[hex] = (counts[hex] || 0) + 1;
+    }
+    return counts;
+}"""
+
+
+def test_the_saved_animation_plays_from_disk_without_a_request(open_tab: OpenTab, tmp_path: Path) -> None:
+    tab = open_tab(layer="layer4", tracked="4.8", compare="poor", layout="overlay")
+    slots = [tab.color(name) for name in ("--slot-0", "--slot-1", "--star")]
+    counts = tab.frame.locator(".names text").count
+
+    name, content = save(tab, "Animation (HTML)")
+    page, requests, errors = open_saved(tab, content, tmp_path)
+    page.keyboard.press("End")
+    page.wait_for_timeout(200)
+    at_end = page.evaluate(CANVAS_COLORS)
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.getElementById('step-now').textContent === '1'")
+    page.click("#play")
+    page.wait_for_function("Number(document.getElementById('step-now').textContent) > 2")
+    page.keyboard.press(" ")
+    page.click("#theme")
+    page.wait_for_timeout(200)
+    dark = page.evaluate(CANVAS_COLORS)
+
+    assert name == "animation_healthy-and-poor_layer4_steps0-19.html"
+    assert all(at_end.get(slot, 0) > 30 for slot in slots), {slot: at_end.get(slot) for slot in slots}
+    assert dark.get("#262729", 0) > 100_000
+    assert "healthy" in page.inner_text("h1")
+    assert requests == errors == []
+    assert counts() > 0
+
+
+def test_the_saved_animation_of_a_hostile_log_shows_its_names_as_text(
+    open_tab: OpenTab, tmp_path: Path
+) -> None:
+    tab = open_tab(run=HOSTILE)
+
+    _, content = save(tab, "Animation (HTML)")
+    page, requests, errors = open_saved(tab, content, tmp_path)
+
+    assert HOSTILE in page.inner_text("h1")
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.hacked === undefined")
+    assert requests == errors == []
+
+
+def test_the_saved_animation_names_the_neuron_under_the_pointer(open_tab: OpenTab, tmp_path: Path) -> None:
+    tab = open_tab(layer="layer4")
+
+    _, content = save(tab, "Animation (HTML)")
+    page, _, _ = open_saved(tab, content, tmp_path)
+    page.keyboard.press("End")
+    for x in range(300, 700, 12):
+        page.mouse.move(x, 300)
+        if page.locator("#tip:not([hidden])").count():
+            break
+
+    assert "neuron" in page.inner_text("#tip")
+
+
+@pytest.mark.slow
+def test_the_film_has_the_length_of_the_range_and_its_colours(open_tab: OpenTab, tmp_path: Path) -> None:
+    tab = open_tab(layer="layer3", range="[14,19]", speed="8", camera="1.1,0,0")
+
+    name, content = save(tab, "Animation (WebM)", seconds=120)
+    (tmp_path / "film.webm").write_bytes(content)
+    (tmp_path / "film.html").write_text("<video src=film.webm muted></video>")
+    page = tab.page.context.new_page()
+    page.goto((tmp_path / "film.html").as_uri())
+    film = page.evaluate(
+        """async () => {
+            const video = document.querySelector('video');
+            if (!video.readyState) await new Promise((resolve) => { video.onloadeddata = resolve; });
+            video.currentTime = 1;
+            await new Promise((resolve) => { video.onseeked = resolve; });
+            return {duration: video.duration, width: video.videoWidth, seekable: video.seekable.end(0)};
+        }"""
+    )
+
+    assert name == "animation_healthy_layer3_steps14-19.webm"
+    assert film["duration"] == pytest.approx(1.6 + 5 / 32, abs=0.2)
+    assert film["seekable"] == pytest.approx(film["duration"], abs=0.1)
+    assert film["width"] == 1440
+
+
+def test_a_film_can_be_cancelled(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", speed="0.25")
+
+    choose(tab, "Animation (WebM)")
+    tab.frame.click(".share-status button:has-text('Cancel')")
+
+    tab.until(lambda: "cancelled" in message(tab), "the film is cancelled")
+    tab.page.wait_for_timeout(500)
+    assert "cancelled" in message(tab)
+    assert tab.errors == []

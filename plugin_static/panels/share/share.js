@@ -6,6 +6,8 @@ import { hostAddress } from '../../host.js';
 import { counted, formatCount } from '../../model/format.js';
 import { makeLink } from './link.js';
 import { menuButton, taskMessage } from './menu.js';
+import { saveAnimation } from './animation.js';
+import { canFilm, saveFilm } from './film.js';
 import { savePicture } from './pictures.js';
 import { countShown, saveTable } from './table.js';
 import { createTask } from './task.js';
@@ -16,6 +18,7 @@ import { createTask } from './task.js';
  * @property {import('../../map/maps.js').Maps} maps
  * @property {import('../../api.js').Api} api
  * @property {import('../../address.js').Address} address
+ * @property {import('../../player.js').Player} player
  */
 
 /** @param {HTMLElement} host @param {Sharing} sharing */
@@ -34,6 +37,8 @@ export function mountShare(host, sharing) {
     const ready = store.layer.value !== null;
     const table = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveTable(sharing, format, onlyShown.peek(), work)); };
     const picture = (/** @type {'png' | 'svg'} */ format) => () => { task.run('Drawing the map…', (work) => savePicture(sharing, format, forPrint.peek(), work)); };
+    const animation = (/** @type {typeof saveFilm} */ save) => () => { task.run('Loading the steps…', (work) => save(sharing, forPrint.peek(), work)); };
+    const movable = ready && store.steps.value.length > 1;
     const { shown, all } = countShown(store);
     return [
       { label: 'Link', items: [
@@ -43,6 +48,10 @@ export function mountShare(host, sharing) {
         { label: 'Picture (PNG)', hint: 'for slides and messages', title: 'The map as it is shown, with title, legend and names, at twice the size of the screen', disabled: !ready, run: picture('png') },
         { label: 'Picture (SVG)', hint: 'for drawing programs', title: 'The same as a drawing: every neuron, star and name can be changed', disabled: !ready, run: picture('svg') },
         { label: 'On white, for print', title: 'Pictures and animations in the colours for white paper instead of those on the screen', checked: forPrint.value, run: () => { forPrint.value = !forPrint.peek(); } },
+      ] },
+      { label: store.range.value ? 'Animation of the range' : 'Animation of all steps', items: [
+        { label: 'Animation (HTML)', hint: 'opens in any browser', title: 'One file with a player: play, step, point at neurons; it asks nothing from anywhere', disabled: !movable, run: animation(saveAnimation) },
+        { label: 'Animation (WebM)', hint: canFilm() ? `a film at ${store.speed.value}×` : 'not in this browser', title: 'A film at the chosen speed, for slides', disabled: !movable, run: animation(saveFilm) },
       ] },
       { label: `Table of the ${shown === all || !onlyShown.value ? counted(all, 'neuron') : `${formatCount(shown)} of ${counted(all, 'neuron')}`} at this step`, items: [
         { label: 'Table (CSV)', hint: 'for spreadsheets', title: 'What each neuron detects at this step, with similarities, displacement and place on the map', disabled: !ready, run: table('csv') },
