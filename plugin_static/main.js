@@ -90,7 +90,7 @@ export async function start(body) {
   mountNeurons(element('panel-neurons'), store, api, player);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);
-  mountShare(shareHost(), { store, maps, api, address });
+  mountShare(shareHost(), { store, maps, api, address, player });
 
   effect(() => {
     const known = store.index.value !== null;
