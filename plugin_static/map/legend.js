@@ -63,7 +63,7 @@ export function mountLegend(host, store) {
       ${colorBy in RAMPS ? ramp(store) : nothing}
       ${colorBy === 'concept' ? conceptKeys(store, concepts.value) : nothing}
       ${store.sizeBySimilarity.value ? html`<span class="legend-ramp" title="The larger its dot, the better its concept fits a neuron"><i class="size-mark small"></i>–<i class="size-mark large"></i><span>similarity</span></span>` : nothing}
-      ${colorBy === 'category' ? categories : html`<details class="legend-more" @toggle=${dismissible}><summary class="legend-item ${hidden.value.size ? 'filtered' : ''}" role="button" title="Show or dim categories">categories${hidden.value.size ? ` (${hidden.value.size} dimmed)` : ''}${icon('chevron')}</summary><div class="menu">${categories}</div></details>`}
+      ${colorBy === 'category' ? categories : html`<details class="legend-more" @toggle=${dismissible}><summary class="legend-item ${hidden.value.size ? 'filtered' : ''}" title="Show or dim categories">categories${hidden.value.size ? ` (${hidden.value.size} dimmed)` : ''}${icon('chevron')}</summary><div class="menu">${categories}</div></details>`}
       ${space.value ? html`<button type="button" class="legend-item" aria-expanded=${String(store.editingAnchors.value)} title="${explain('anchor')} Click to edit the anchors." @click=${() => { store.editingAnchors.value = !store.editingAnchors.peek(); }}>${star(13)}${store.anchors.value.length ? 'anchor' : 'add anchors'}</button>` : nothing}
       ${invalid ? html`<span class="legend-item still" title="Neurons without a usable signal over the probe images are not drawn">${invalid}</span>` : nothing}`, host);
   });

@@ -38,6 +38,6 @@ export const MARK = { TRACKED: 1, SELECTED: 2, HOVERED: 4, SUGGESTED: 8 };
 /** Above this many neurons the soft haze is left out. */
 export const MAX_HAZE = 3000;
 /** Above this many marks they are written as pixels instead of copied one by one. */
-export const MANY = 4000;
+export const MANY = 3000;
 /** Above this many neurons only those that the reader chose have a ghost. */
 export const MAX_GHOSTS = 3000;

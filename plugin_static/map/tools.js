@@ -62,7 +62,7 @@ function viewOptions(store, many) {
   const row = (/** @type {string} */ label, /** @type {string} */ text, /** @type {import('../lib.js').Signal<boolean>} */ value, off = false) => html`
     <label class="option ${off ? 'off' : ''}"><input type="checkbox" role="switch" .checked=${value.value && !off} ?disabled=${off} @change=${(/** @type {any} */ event) => { value.value = event.target.checked; }}>
       <span><b>${label}</b><span class="option-text">${text}</span></span></label>`;
-  return html`<details class="view-options" @toggle=${dismissible}><summary class="icon-button" role="button" aria-label="View options" title="View options: the step before, density, animation">${icon('options')}</summary>
+  return html`<details class="view-options" @toggle=${dismissible}><summary class="icon-button" aria-label="View options" title="View options: the step before, density, animation">${icon('options')}</summary>
     <div class="menu" role="group" aria-label="View options">
       ${row('The step before', 'A hollow dot where each neuron was, and a hairline to where it is now.', store.showGhost)}
       ${many ? nothing : row('Contours', explain('contours'), store.showContours)}

@@ -33,11 +33,12 @@ export function mountCaption(host, store) {
     const { summary, layer, epoch, invalid } = now.value;
     const concept = store.concept.value;
     // One line, whatever its length: the map's upper margin is made for it, and must not move with the text.
-    const told = summary && layer ? describeEpoch(summary, layer.neurons, epoch > 0 ? layer.steps[epoch - 1] : null, invalid) : 'Loading…';
+    const fares = summary && layer ? describeEpoch(summary, layer.neurons, epoch > 0 ? layer.steps[epoch - 1] : null, invalid) : 'Loading…';
     const several = store.others.value.length > 0;
     const beside = several && store.layout.value === 'side';
     const name = shorten(nameOf(store, store.first.value), NAME_LENGTH);
-    const title = !several ? 'Concept space' : beside ? name : `${counted(store.sources.value.length, 'map')} laid over each other`;
+    const title = !several ? 'Concept space' : beside ? name : `${counted(store.sources.value.length, new Set(store.sources.value.map(({ run }) => run)).size > 1 ? 'run' : 'layer')} on one map`;
+    const told = several && !beside ? `${name}: ${fares}` : fares;
     render(html`<h2 title=${several ? store.primary.value : explain('concept_space')}><span class="caption-name">${title}</span>${captionMarks(states.value)}</h2>
       <p class="epoch-summary" title=${told}>${told}</p>
       ${selectionChip(store)}
