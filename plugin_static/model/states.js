@@ -48,7 +48,7 @@ const MONTH = 30 * 86400;
 /**
  * Whether data still come in. A run that ended long ago is no reason for a warning.
  * @param {number[]} wallTimes of the steps, seconds @param {number} newest wall time of the newest data, seconds @param {number} now seconds
- * @returns {{kind: 'fresh' | 'stale' | 'old', text: string}}
+ * @returns {{kind: 'fresh' | 'stale' | 'old', text: string, detail?: string}}
  */
 export function judgeAge(wallTimes, newest, now) {
   const age = now - newest;
@@ -58,7 +58,7 @@ export function judgeAge(wallTimes, newest, now) {
   const quiet = age > MONTH ? `last step on ${new Date(1000 * newest).toISOString().slice(0, 10)}` : `last step ${formatAge(age)} ago`;
   if (Number.isFinite(usual) && age <= STALE_INTERVALS * usual) return { kind: 'fresh', text: '' };
   if (!Number.isFinite(usual) || age > Math.max(OLD_SECONDS, OLD_INTERVALS * usual)) return { kind: 'old', text: quiet };
-  return { kind: 'stale', text: `Training seems to have stopped or ended: last step ${formatAge(age)} ago, usually one every ${formatAge(usual)}` };
+  return { kind: 'stale', text: `Training seems to have stopped ${formatAge(age)} ago`, detail: `The last step came ${formatAge(age)} ago, usually one came every ${formatAge(usual)}: the training has ended, stopped, or hangs.` };
 }
 
 /** @typedef {'reset threshold' | 'clear filters'} Action what the reader can do about it */
@@ -86,7 +86,7 @@ export function noticesOf(situation) {
   else if (summary && summary.interpretable === 0) notices.push({ id: 'none', level: 'info', text: `No neuron is above the threshold${logged === null ? '' : ` of ${Number(logged.toPrecision(3))}`} at this step: all fit no word clearly` });
   if (drawn === 0 && summary && summary.valid > 0) notices.push({ id: 'filtered', level: 'warn', text: 'The filters hide every neuron of this step', action: 'clear filters' });
   notices.push(...skippedNotices(index?.skipped ?? []));
-  if (age.kind === 'stale') notices.push({ id: 'stale', level: 'warn', text: age.text });
+  if (age.kind === 'stale') notices.push({ id: 'stale', level: 'warn', text: age.text, title: age.detail });
   const sampled = index?.sampled?.[layer];
   if (sampled && sampled.kept < sampled.logged) {
     notices.push({ id: 'sampled', level: 'info', text: `Steps were sampled: TensorBoard kept ${formatCount(sampled.kept)} of ${formatCount(sampled.logged)}`, more: ['To keep all, start it with --samples_per_plugin conceptmon=0'] });

@@ -1,6 +1,7 @@
 // @ts-check
 /** The threshold slider at the foot of the map: from which similarity on a neuron counts as interpretable. */
 import { computed, effect, html, nothing, render, svg } from '../lib.js';
+import { calm } from '../map/calm.js';
 import { formatCount } from '../model/format.js';
 import { countAbove, originOf, similarityHistogram, thresholdScale } from '../model/threshold.js';
 import { explain, explainMark } from './explain.js';
@@ -10,6 +11,8 @@ import { explain, explainMark } from './explain.js';
 
 const BINS = 44;
 const HEIGHT = 22;
+/** Above this many neurons counting is work: it then follows time with pauses. */
+const MANY = 20000;
 
 /** @param {HTMLElement} host @param {Store} store */
 export function mountThreshold(host, store) {
@@ -17,27 +20,35 @@ export function mountThreshold(host, store) {
     store.sources.value.flatMap(({ layer }) => layer.value ?? []),
     store.sources.value.flatMap(({ metrics }) => metrics.value.map(({ threshold }) => threshold)),
   ));
-  const bars = computed(() => {
-    const { layer, epoch } = store.first.value;
-    return layer.value && scale.value ? similarityHistogram(layer.value, epoch.value, scale.value, BINS) : [];
+  const counts = calm(() => {
+    const { layer, epoch, metricsNow } = store.first.value;
+    void [epoch.value, metricsNow.value, scale.value, store.threshold.value];
+    return (layer.value?.neurons ?? 0) > MANY;
+  }, () => {
+    const { layer: { value: layer }, epoch, metricsNow } = store.first.value;
+    const value = store.threshold.value ?? metricsNow.value?.threshold ?? null;
+    return {
+      bars: layer && scale.value ? similarityHistogram(layer, epoch.value, scale.value, BINS) : [],
+      passing: layer && value !== null ? countAbove(layer, epoch.value, value) : null,
+    };
   });
   const { set, cancel } = oncePerFrame(store);
 
   effect(() => {
     const now = scale.value;
-    const { layer, epoch, metricsNow } = store.first.value;
+    const { layer, metricsNow } = store.first.value;
+    const { bars, passing } = counts.value;
     if (!now || !layer.value) { render(nothing, host); return; }
     const logged = metricsNow.value?.threshold ?? null;
     const value = store.threshold.value ?? logged;
     const moved = store.threshold.value !== null;
-    const passing = value === null ? null : countAbove(layer.value, epoch.value, value);
     const written = value === null ? '' : String(Number(value.toFixed(now.digits + 1)));
     const origin = originOf(metricsNow.value);
     const loggedText = logged === null ? 'the logged one' : String(Number(logged.toFixed(Math.max(2, now.digits))));
     const reset = () => { cancel(); store.threshold.value = null; };
     render(html`<span class="threshold-name">threshold ${explainMark('threshold')}</span>
       <div class="threshold-scale" style="--at:${place(now, value ?? now.low)}">
-        ${histogram(now, bars.value, value)}
+        ${histogram(now, bars, value)}
         ${store.sources.value.map((source, i) => mark(now, source.metricsNow.value?.threshold, i, originOf(source.metricsNow.value)))}
         <input type="range" data-own-keys aria-label="Threshold of similarity" title=${`${explain('threshold')} Now ${moved ? 'set by you' : origin}.`} min=${now.low} max=${now.high} step=${now.step} .value=${String(value ?? now.low)}
           aria-valuetext=${passing ? `${written}: ${passing.above} of ${passing.valid} neurons pass` : written} @input=${(/** @type {any} */ event) => set(Number(event.target.value))} @dblclick=${reset}></div>
