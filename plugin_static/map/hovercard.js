@@ -23,7 +23,8 @@ export function mountHoverCard(card, store, maps, api) {
     const space = source.space.value;
     const at = source.epoch.value;
     const label = labelFromFrame(layer, space, at, ref.neuron);
-    return label && { ref, source, layer, at, label, detail: detailFromLayer(layer, space, at, ref.neuron) };
+    // While time runs details are there for some steps and not for others: none is calmer than a flicker.
+    return label && { ref, source, layer, at, label, detail: store.playing.value ? null : detailFromLayer(layer, space, at, ref.neuron) };
   });
   effect(() => { if (shown.value) render(content(store, api, shown.value), card); });
   // Its place changes at every frame while playing or moving the map, its content only from step to step.

@@ -85,7 +85,7 @@ function detail(store, ref, x, api) {
   return html`<header><h3>${several ? html`<i class="source-mark ${place < 0 ? 'source-none' : `source-${place}`}"></i>` : nothing}neuron ${ref.neuron} <span class="chart-note">${several ? `${ref.layer} · ${ref.run}` : ref.layer}</span></h3>
       ${actions(store, ref, source)}</header>
     ${!source ? html`<p class="hint">Its run or layer is not shown on the map; its card has all of it.</p>`
-      : !layer || ref.neuron >= layer.neurons ? html`<p class="hint">…</p>` : inShort(source, layer, ref, x, api)}`;
+      : !layer || ref.neuron >= layer.neurons ? html`<p class="hint">…</p>` : inShort(source, layer, ref, x, api, store.playing.value)}`;
 }
 
 /** @param {Store} store @param {NeuronRef} ref @param {Source | undefined} source */
@@ -103,12 +103,13 @@ function actions(store, ref, source) {
     <button type="button" class="text-button" title="Close (Escape)" @click=${() => { store.focus.value = null; }}>close</button>`;
 }
 
-/** @param {Source} source @param {import('../model/layer.js').Layer} layer @param {NeuronRef} ref @param {Axis} x @param {import('../api.js').Api} api */
-function inShort(source, layer, { run, neuron }, x, api) {
+/** @param {Source} source @param {import('../model/layer.js').Layer} layer @param {NeuronRef} ref @param {Axis} x @param {import('../api.js').Api} api @param {boolean} playing */
+function inShort(source, layer, { run, neuron }, x, api, playing) {
   const at = source.epoch.value;
   const space = source.space.value;
   const label = labelFromFrame(layer, space, at, neuron);
-  const now = detailFromLayer(layer, space, at, neuron);
+  // While time runs details are there for some steps and not for others: none is calmer than a flicker.
+  const now = playing ? null : detailFromLayer(layer, space, at, neuron);
   const named = labelHistory(layer, source.spaceAt.value, neuron).filter(({ concept }) => concept >= 0);
   const shown = named.length > MOST_STRETCHES ? named.slice(-MOST_STRETCHES) : named;
   const when = (/** @type {number} */ from, /** @type {number} */ to) => (from === to ? formatCount(layer.steps[from]) : `${formatCount(layer.steps[from])}–${formatCount(layer.steps[to])}`);

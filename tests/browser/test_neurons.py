@@ -102,11 +102,16 @@ def test_closing_a_card_moves_the_focus_to_the_next(open_tab: OpenTab) -> None:
         tab.frame.locator('.neuron-card [aria-label^="Close"]').first.focus()
         tab.press("Enter")
         tab.until(lambda left=left: tab.frame.locator(".neuron-card").count() == left, "the card is gone")
-        tab.page.wait_for_timeout(100)
-        focused = tab.frame.evaluate(
-            "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+        expected = "Close the card of neuron 9" if left else "tab-neurons"
+        tab.until(
+            lambda expected=expected: (
+                tab.frame.evaluate(
+                    "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+                )
+                == expected
+            ),
+            f"the focus is on {expected}",
         )
-        assert focused == ("Close the card of neuron 9" if left else "tab-neurons")
     assert "No card is open" in tab.text("#panel-neurons")
 
 

@@ -109,6 +109,7 @@ def test_the_hover_card_names_concept_similarity_and_images(open_tab: OpenTab) -
     assert tab.frame.locator("#card .bar-row").count() == 4
     thumbnails = tab.frame.locator("#card .thumb")
     assert thumbnails.count() == 8
+    tab.frame.wait_for_selector("#card .thumb:not(.pending)")
     background = thumbnails.first.evaluate("(element) => getComputedStyle(element).backgroundImage")
     loaded = tab.frame.evaluate(
         """async (url) => {

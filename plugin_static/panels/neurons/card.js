@@ -101,7 +101,7 @@ export function createCard(ref, context) {
       <p class="neuron-label" title=${explain(label && !label.valid ? 'dead' : label?.interpretable ? 'interpretable' : 'no_concept')}><i class="dot ${labelDot(label)}"></i><b>${labelText(label)}</b>
         ${label?.interpretable ? html`<span class="mute">${label.category}</span>` : nothing}</p>
       ${life(sight, context, live)}
-      ${concepts(sight, label)}
+      ${concepts(sight, label, store.playing.value)}
       ${problem(sight, () => { retry.value++; })}
       <h4><span><span data-explain="top_images">Top images by step</span> ${explainMark('top_images')}</span></h4>
       ${sight.data.value.tiles.size ? nothing : html`<p class="hint">This log has no probe images.</p>`}
@@ -127,10 +127,11 @@ function head({ store, close }, ref) {
     <p class="neuron-where mute" title="${ref.layer} of ${ref.run}${source ? '' : ': not shown on the map'}">${several ? html`<i class="source-mark ${sourceMark(store, ref.run, ref.layer)}"></i>` : nothing}<span>${several ? `${ref.layer} · ${ref.run}` : ref.layer}</span></p>`;
 }
 
-/** @param {Sight} sight @param {import('../../model/neurons.js').Label | null} label */
-function concepts(sight, label) {
+/** @param {Sight} sight @param {import('../../model/neurons.js').Label | null} label @param {boolean} playing */
+function concepts(sight, label, playing) {
   if (label && !label.valid) return html`<div class="bars"><p class="hint">Dead or constant over the probe images at this step: nothing activates it.</p></div>`;
-  const detail = sight.detailAt(sight.epoch.value);
+  // While time runs details are there for some steps and not for others: none is calmer than a flicker.
+  const detail = playing ? null : sight.detailAt(sight.epoch.value);
   const best = label?.word ? [{ word: label.word, slot: label.slot, similarity: label.similarity }] : [];
   return conceptBars(detail?.concepts ?? best, sight.threshold.value, !detail);
 }

@@ -102,7 +102,7 @@ function cell(sight, index, onSeek, pageOf) {
   const failed = !detail && sight.record.problem.value;
   const blank = () => Array.from({ length: FIGURE_IMAGES }, () => (failed ? html`<span class="thumb missing" role="img" aria-label="could not be loaded" title=${sight.record.problem.value}>?</span>` : html`<span class="thumb pending"></span>`));
   return html`<td><button type="button" class="figure-cell" aria-label="neuron ${sight.ref.neuron}, step ${step}: ${labelText(label)}. Go there." title="step ${step}: ${labelText(label)}${label?.interpretable ? `, similarity ${formatNumber(label.similarity)}` : ''}" @click=${onSeek}>
-    <span class="film-word ${label?.interpretable ? '' : 'mute'}"><i class="dot ${labelDot(label)}"></i><span>${label && !label.interpretable && label.valid ? '–' : labelText(label)}</span></span>
+    <span class="film-word ${label?.interpretable ? '' : 'mute'}"><i class="dot ${labelDot(label)}"></i><span>${label && !label.interpretable ? '–' : labelText(label)}</span></span>
     ${tiles.size ? html`<span class="figure-images">${label && !label.valid ? html`<span class="film-none">no signal</span>` : detail ? detail.images.slice(0, FIGURE_IMAGES).map((image, rank) => thumb(tiles, image, rank, pageOf)) : blank()}</span>` : nothing}
     ${label?.interpretable ? html`<span class="figure-value mute">${formatNumber(label.similarity)}</span>` : html`<span class="figure-value mute">\u00a0</span>`}</button></td>`;
 }

@@ -58,5 +58,5 @@ export function acrossList(store, { ref, record, slotOf }, step, open, onToggle,
       : rows.length ? html`<ul class="across ${old ? 'stale' : ''}">${rows.map((one) => relative(store, { run: one.run, layer: one.layer, neuron: one.neuron }, one, slotOf.value, onOpen, html`<span class="relative-where"><i class="source-mark ${sourceMark(store, one.run, one.layer)}"></i>
           <span title="${one.run}, ${one.layer}, step ${one.step}">${one.run === ref.run ? one.layer : `${one.layer} · ${one.run}`}</span></span>`))}</ul>
           ${moment.across_left_out ? html`<p class="hint">${moment.across_left_out} more layers were not looked at.</p>` : nothing}`
-      : html`<p class="hint relatives-wait">Nothing else in the log has the same concept space.</p>`}`}</details>`;
+      : html`<p class="hint relatives-wait">${moment.nearest.length ? 'Nothing else in the log has the same concept space.' : 'None: this neuron has no embedding at this step.'}</p>`}`}</details>`;
 }

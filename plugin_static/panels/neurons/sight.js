@@ -58,7 +58,7 @@ export function createSight(store, answers, ref) {
     const entry = record.known.value.details.get(steps.value[at]);
     return entry ? detailFromEntry(entry, slotOf.value) : null;
   };
-  const threshold = computed(() => cut.value ?? source.value?.metricsNow.value?.threshold ?? null);
+  const threshold = computed(() => cut.value ?? data.value.timeline[ref.layer]?.find((entry) => entry.step === step.value)?.threshold ?? null);
   /** False once the log is known not to have it. */
   const exists = computed(() => !store.index.value || neuron < (listed.value?.neurons ?? 0));
 
