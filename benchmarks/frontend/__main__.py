@@ -51,6 +51,7 @@ def main() -> None:
         {"typical", "large"} & set(options.parts)
     )
     steps += (options.repeats + 1) * sum(map(len, growth.values())) * ("growth" in options.parts)
+    when = report.circumstances()
     targets: list[report.Target] = []
     found: dict[str, Measured] = {}
     grown: dict[str, list[Measured]] = {}
@@ -73,7 +74,7 @@ def main() -> None:
         targets += report.large_targets(found["large"])
     print(report.as_text(targets, found, grown))
     if options.write:
-        DOCUMENT.write_text(report.as_document(targets, found, grown, sys.argv[1:]), encoding="utf-8")
+        DOCUMENT.write_text(report.as_document(targets, found, grown, sys.argv[1:], when), encoding="utf-8")
         print(f"wrote {DOCUMENT}")
     sys.exit(any(not target.is_met for target in targets))
 

@@ -99,8 +99,9 @@ def as_document(
     found: Mapping[str, Measured],
     grown: Mapping[str, Sequence[Measured]],
     arguments: Sequence[str],
+    when: str,
 ) -> str:
-    """Everything, as docs/frontend_performance.md."""
+    """Everything, as docs/frontend_performance.md; `when` is what `circumstances` said at the start."""
     written = (
         f"Written by `python -m benchmarks.frontend {' '.join(arguments)}`, not by hand: {_circumstances()}"
     )
@@ -149,7 +150,8 @@ def _details(one: Measured) -> list[list[str]]:
     own = statistics.median(one.empty)
     frames = [delta for sweep in one.tab for delta in sweep.deltas]
     over = sum(delta > FRAME_MS + _TOLERANCE_MS for delta in frames) / len(frames)
-    rows = [
+    early = "" if one.early is None else f"{one.early.longest:.0f} ms"
+    return [
         ["event files", f"{one.megabytes:.0f} MB"],
         ["TensorBoard's own start (empty page in place of the tab)", f"{own:.2f} s"],
         ["tab usable, from the navigation of TensorBoard's page", f"{one.usable:.2f} s"],
@@ -168,16 +170,12 @@ def _details(one: Measured) -> list[list[str]]:
         ["processor time for each frame, all of Chromium: bare renderer", _milliseconds(one.bare, "all_ms")],
         ["longest frame: tab", f"{max(sweep.longest for sweep in one.tab):.0f} ms"],
         ["longest frame: bare renderer", f"{max(sweep.longest for sweep in one.bare):.0f} ms"],
+        ["longest frame of a sweep begun at the first picture", early],
         ["frames over 100 ms", f"{over:.1%}"],
         ["memory at the first picture", mib(one.memory_first)],
         ["memory when all is loaded", mib(one.memory_loaded)],
         ["memory while scrubbing, at most", mib(max(sweep.memory for sweep in one.tab))],
     ]
-    if one.early is not None:
-        rows.insert(
-            12, ["longest frame of a sweep begun at the first picture", f"{one.early.longest:.0f} ms"]
-        )
-    return rows
 
 
 def _views(one: Measured) -> list[list[str]]:
@@ -206,13 +204,15 @@ def _seconds(value: float | None) -> str:
     return "never all at once" if value is None else f"{value:.2f} s"
 
 
-def _circumstances() -> str:
+def circumstances() -> str:
+    """Day, commit, machine and priority, to be asked for before anything is measured."""
     root = Path(__file__).parents[2]
     git = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    load = f"{os.getloadavg()[2]:.1f}"
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    return f"{day}, commit {commit}, {os.cpu_count()} cores ({platform.machine()}), load average {load}."
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
+    raised = f", niceness {priority}" if priority else ""
+    return f"{day}, commit {commit}, {os.cpu_count()} cores ({platform.machine()}){raised}"
 
 
 def _aligned(head: list[str], rows: list[list[str]]) -> str:

@@ -43,7 +43,7 @@ def test_text_and_document_hold_all_figures() -> None:
     found = {"typical": one}
     for made in (
         as_text(typical_targets(one), found, grown),
-        as_document(typical_targets(one), found, grown, ["--write"]),
+        as_document(typical_targets(one), found, grown, ["--write"], "a day"),
     ):
         for figure in (
             "1.70 s",
