@@ -42,9 +42,10 @@ export function tallyLayer(layer, spaceAt, before = null) {
     if (!isLoaded(layer, epoch) || !space) return null;
     let rows = rowsBySpace.get(space.fingerprint);
     if (!rows) rowsBySpace.set(space.fingerprint, (rows = new Int32Array(space.words.length).fill(-1)));
-    const perConcept = countLabels(layer, epoch, space.words.length);
-    for (let concept = 0; concept < perConcept.length; concept++) {
-      if (!perConcept[concept] || rows[concept] >= 0) continue;
+    const labels = new Int32Array(layer.neurons);
+    for (let neuron = 0; neuron < layer.neurons; neuron++) {
+      const concept = (labels[neuron] = labelOf(layer, epoch, neuron));
+      if (concept < 0 || rows[concept] >= 0) continue;
       const word = wordOf(space, concept);
       let row = rowOf.get(word);
       if (row === undefined) {
@@ -56,7 +57,7 @@ export function tallyLayer(layer, spaceAt, before = null) {
       rows[concept] = row;
     }
     const perRow = new Uint32Array(words.length);
-    for (let concept = 0; concept < perConcept.length; concept++) if (perConcept[concept]) perRow[rows[concept]] += perConcept[concept];
+    for (const concept of labels) if (concept >= 0) perRow[rows[concept]]++;
     return perRow;
   });
   if (old && counts.length === old.counts.length && counts.every((count, epoch) => count === old.counts[epoch])) return old;

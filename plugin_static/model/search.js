@@ -45,6 +45,7 @@ export function searchMatches(query, { space, layer, epoch, layers, anchors }) {
   const wanted = query.trim().replace(/\s+/g, ' ').toLowerCase();
   if (!wanted) return [];
   const fits = (/** @type {string} */ text) => matchQuality(text.toLowerCase(), wanted) < WORST;
+  /** @type {MatchGroup[]} */
   const groups = [
     { title: 'Neurons', matches: neuronMatches(wanted, space, layer, epoch, layers) },
     { title: 'Concepts', matches: conceptMatches(wanted, space, layer, epoch) },
@@ -59,7 +60,7 @@ export function searchMatches(query, { space, layer, epoch, layers, anchors }) {
     groups.push({ title: 'Add', matches: [{ type: 'add', word, isConcept: spelling(space, wanted) !== null }] });
   }
   return groups
-    .map(({ title, matches }) => ({ title, matches: /** @type {Match[]} */ (matches).slice(0, title === 'Concepts' ? MOST.concepts : MOST.others) }))
+    .map(({ title, matches }) => ({ title, matches: matches.slice(0, title === 'Concepts' ? MOST.concepts : MOST.others) }))
     .filter(({ matches }) => matches.length > 0);
 }
 

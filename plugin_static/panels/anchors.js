@@ -48,7 +48,6 @@ export function mountAnchors(host, store, api, distances) {
   const close = () => {
     store.editingAnchors.value = false;
     if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    else document.querySelector('body')?.focus();
   };
   const add = (/** @type {string} */ word) => {
     addAnchor(store, word);
@@ -97,7 +96,7 @@ export function mountAnchors(host, store, api, distances) {
       ${typed ? html`<p class="anchor-hint">${isThere ? 'This word is an anchor already.' : suggested.length ? html`In the concept set: ${suggested.map((word) => wordButton(word, () => add(word)))}` : 'Not in the concept set: its place is asked of the encoder that made the map.'}</p>` : nothing}
       <ul>${words.map((word) => rowOf(word, store, placing.value[word], remove, add))}</ul>
       ${words.length ? nothing : html`<p class="anchor-hint">No anchors: add words that the network should learn, or should not.</p>`}
-      ${tellDistance(store, distances)}`, dialog);
+      ${tellDistance(store, distances, () => { store.editedAnchors.value = null; field()?.focus(); })}`, dialog);
   });
 }
 
@@ -118,15 +117,15 @@ function rowOf(word, store, state, remove, add) {
       ${state.suggestions.length ? html` Instead: ${state.suggestions.map((other) => wordButton(other, () => replace(other)))}` : nothing}</span></p>` : nothing}</li>`;
 }
 
-/** d_anchor of the list at this step, and the way back to the logged one. @param {Store} store @param {import('./concepts/distances.js').Distances} distances */
-function tellDistance(store, distances) {
+/** d_anchor of the list at this step, and the way back to the logged one. @param {Store} store @param {import('./concepts/distances.js').Distances} distances @param {() => void} reset */
+function tellDistance(store, distances, reset) {
   if (store.editedAnchors.value === null) return html`<footer><span class="mute">${counted(listOf(store).length, 'anchor')}, as logged</span></footer>`;
   const { key } = store.first.value;
   const here = store.editedDistance.value[key]?.find(({ step }) => step === store.step.value);
   const problem = distances.problems.value[key];
   const told = here ? html`mean distance <b>${formatNumber(here.value)}</b>, step ${formatCount(here.step)}` : problem ? html`<span class="warning">${problem}</span>` : store.anchors.value.length ? 'measuring distances…' : '';
   return html`<footer><span>${told}${here ? explainMark('d_anchor') : nothing}</span>
-    <button type="button" class="text-button" title="The anchors as the training script set them" @click=${() => { store.editedAnchors.value = null; }}>reset</button></footer>`;
+    <button type="button" class="text-button" title="The anchors as the training script set them" @click=${reset}>reset</button></footer>`;
 }
 
 /**

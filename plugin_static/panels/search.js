@@ -41,6 +41,8 @@ export function mountSearch(host, store, maps) {
       act(match, store, maps);
     });
     input().value = '';
+    // The keys of the time line are at work again; a match that opens something has taken the focus there.
+    if (document.activeElement === input()) input().blur();
   };
   const onKey = (/** @type {KeyboardEvent} */ event) => {
     const { length } = matches.peek();

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.tab import Tab
+from tests.browser.test_accessibility import violations
 
 OpenTab = Callable[..., Tab]
 ROWS = ".grid-body .grid-row"
@@ -455,3 +456,26 @@ def test_a_typed_word_gets_its_star_when_the_encoder_has_loaded(open_tab: OpenTa
     tab.page.wait_for_timeout(450)
     tab.page.reload()
     tab.until(lambda: len(asked) == 4, "a link asks for its typed words again")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_flow_missing_words_search_and_anchors(open_tab: OpenTab, theme: str) -> None:
+    tab = open_concepts(open_tab, step=15, concepts="flow", base=11)
+    if theme == "dark":
+        tab.page.evaluate("document.body.classList.add('dark-mode')")
+    tab.frame.wait_for_selector(".flow-band")
+    found = violations(tab)
+
+    tab.frame.click(".switch button:has-text('Missing')")
+    missing(tab)
+    tab.frame.click("#legend button:has-text('anchor')")
+    tab.page.keyboard.type("zebra")
+    tab.page.wait_for_timeout(300)
+    found += violations(tab)
+    tab.press("Escape")
+    tab.page.wait_for_timeout(300)
+    search_for(tab, "a")
+    found += violations(tab)
+
+    assert found == []
+    assert tab.errors == []
