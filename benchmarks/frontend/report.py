@@ -102,9 +102,8 @@ def as_document(
     when: str,
 ) -> str:
     """Everything, as docs/frontend_performance.md; `when` is what `circumstances` said at the start."""
-    written = (
-        f"Written by `python -m benchmarks.frontend {' '.join(arguments)}`, not by hand: {_circumstances()}"
-    )
+    command = f"python -m benchmarks.frontend {' '.join(arguments)}"
+    written = f"Written by `{command}`, not by hand: {when}, load average {os.getloadavg()[2]:.1f}."
     table = _markdown(["", "measured", "target", "met"], [target.row() for target in targets])
     lines = ["# How fast the tab is", "", written, "", *_METHOD, "", "## Targets", "", *table, ""]
     for one in found.values():
