@@ -86,7 +86,8 @@ function facts({ now, distance, shares, high, isMoved }) {
     if (relapse > RELAPSE && change < RISEN) told.push(`it was ${formatNumber(best)} at step ${formatCount(bestStep)}`);
   }
   told.push(`${shares.interpretable < FEW ? 'only ' : ''}${formatCount(now.interpretable)}${of} interpretable${isMoved ? ' at the logged threshold' : ''}`);
-  if (high.first !== null && high.now !== null && Math.abs(high.now - high.first) >= 0.1 && now.interpretable >= 10) {
+  // Of a handful of neurons a share tells nothing.
+  if (high.first !== null && high.now !== null && Math.abs(high.now - high.first) >= 0.1 && shares.interpretable >= FEW) {
     told.push(`high-level concepts ${high.now > high.first ? 'up' : 'down'} from ${formatShare(high.first)} to ${formatShare(high.now)} of them`);
   }
   return told;

@@ -14,6 +14,9 @@ const KEYS = [
   [['L'], 'loop'],
   [['T'], 'follow the opened neuron with a trail'],
   [['P'], 'pin the opened neuron’s card'],
+  [['/'], 'find a concept, an anchor or a neuron'],
+  [['V', 'G', 'R'], 'move the map, lasso, rectangle'],
+  [['Alt', '←↑↓→'], 'on the map: to the next neuron; Enter opens it'],
   [['Esc'], 'clear the selection, close the card'],
   [['Ctrl', 'Z'], 'undo the last change of the view'],
   [['?'], 'this sheet'],
@@ -22,7 +25,7 @@ const KEYS = [
 const SEEN = [
   'Each dot is one neuron of the layer, placed near the words (concepts) whose pictures excite it; colours tell the kind of concept, hollow grey means no clear one, stars are words to watch.',
   'Press play: in a healthy training the dots leave the middle and spread over many words, first colours and textures, later objects and scenes; the number of interpretable neurons rises and d_anchor falls.',
-  'In a poor training they stay clumped in the middle, few become interpretable, and d_anchor stays high: the line above the charts says in words what the curves show.',
+  'In a poor training they stay clumped in the middle, few become interpretable, and d_anchor stays high: the badge beside the map’s title and the line above the charts say it in words.',
 ];
 
 /**
