@@ -166,7 +166,7 @@ def test_two_runs_share_one_map(open_tab: OpenTab) -> None:
     tab.frame.wait_for_selector(".map-frame:not([hidden]) #map-2 .stars path")
     tab.until(lambda: tab.frame.locator("path.line.other").count() >= 3, "dotted lines of the other run")
 
-    assert tab.text(".map-frame:not([hidden]) .map-name h2") == "poor"
+    assert tab.text(".map-frame:not([hidden]) .map-name .caption-name") == "poor"
     tab.until(
         lambda: tab.text(".map-frame:not([hidden]) .map-name p").startswith("0 of 256 neurons"),
         "how the other run fares",
@@ -338,7 +338,7 @@ def test_keyboard_alone_reaches_runs_layer_and_play(open_tab: OpenTab) -> None:
 
     reached = []
     tab.frame.locator(".runs summary").focus()
-    for _ in range(24):
+    for _ in range(40):
         reached.append(tab.frame.evaluate("document.activeElement.getAttribute('aria-label') || ''"))
         tab.page.keyboard.press("Tab")
 
