@@ -56,8 +56,8 @@ export function createScalars(store, axis, height, most) {
     const shown = chosen();
     if (!shown.length) {
       return chart({
-        name: 'no scalar', width: axis.width(), height: height(), label: 'No scalars', still: true, body: nothing,
-        title: html`<span class="chart-note">${tags.value.length ? 'No chart chosen: add one with “+ chart”' : 'no scalars in this run: write loss/train, accuracy/val … with the same SummaryWriter and they appear here'}</span>`,
+        name: 'no scalar', width: axis.width(), height: 12, label: 'No scalars', still: true, body: nothing,
+        title: html`<span class="chart-note">${usual.value.length ? 'No chart chosen: add one with “+ chart”' : 'no scalars in this run: write loss/train, accuracy/val … with the same SummaryWriter and they appear here'}</span>`,
       });
     }
     return shown.map(({ key, label }) => {

@@ -1,12 +1,19 @@
 // @ts-check
 /** What is written along the axis that the time line and all charts share, and how a place on it is read. */
-import { tagOfAxis } from '../model/axis.js';
+import { runsDown, tagOfAxis } from '../model/axis.js';
 import { formatCount, formatNumber } from '../model/format.js';
 import { labelledIndices } from '../model/steps.js';
 
 /** @typedef {import('../model/axis.js').AxisMode} AxisMode */
 /** @typedef {{mode: AxisMode, down: boolean, steps: number[], places: number[]}} Axis down: small is late, as for a loss, and places are negative values */
 /** @typedef {{at: number, text: string}} Tick at: in pixels */
+
+/** The axis of the first shown source, which leads all others. @param {import('../store.js').Store} store @returns {Axis} */
+export const axisOf = (store) => {
+  const mode = store.axis.value;
+  const { steps, places, data } = store.first.value;
+  return { mode, down: runsDown(mode, data.value.scalars[tagOfAxis(mode)] ?? []), steps: steps.value, places: places.value };
+};
 
 /** What the axis shows. @param {AxisMode} mode */
 export const axisName = (mode) => tagOfAxis(mode) || { step: 'step', epoch: 'epoch', time: 'wall time' }[/** @type {'step' | 'epoch' | 'time'} */ (mode)];

@@ -1,10 +1,10 @@
 // @ts-check
 /** The time line: play, step, scrub, speed, loop, range, and by what time is measured. */
 import { computed, effect, html, nothing, render, scaleLinear, signal, svg } from '../lib.js';
-import { axisName, axisTicks, formatPlace } from '../charts/ticks.js';
+import { axisName, axisOf, axisTicks, formatPlace } from '../charts/ticks.js';
 import { createPicker } from '../charts/picker.js';
 import { formatCount } from '../model/format.js';
-import { indexOfPlace, placeOfIndex, runsDown, tagOfAxis } from '../model/axis.js';
+import { indexOfPlace, placeOfIndex } from '../model/axis.js';
 import { createMarks } from './marks.js';
 import { createRange } from './range.js';
 import { icon, iconButton } from './icons.js';
@@ -17,13 +17,6 @@ const SPEEDS = [0.5, 1, 2, 4];
 const BAR_HEIGHT = 17;
 /** @type {[AxisMode, string][]} */
 const MODES = [['step', 'as the training script counts'], ['epoch', 'every logged step is as wide'], ['time', 'hours on the clock']];
-
-/** The shared axis of a store's first source. @param {Store} store */
-export const axisOf = (store) => {
-  const mode = store.axis.value;
-  const { steps, places, data } = store.first.value;
-  return { mode, down: runsDown(mode, data.value.scalars[tagOfAxis(mode)] ?? []), steps: steps.value, places: places.value };
-};
 
 /** @param {HTMLElement} host @param {Store} store @param {Player} player */
 export function mountTimeline(host, store, player) {
