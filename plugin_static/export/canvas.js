@@ -50,7 +50,7 @@ function drawShape(context, shape) {
 }
 
 /** @param {CanvasRenderingContext2D} context @param {import('./drawing.js').Text} shape */
-function drawText(context, { x, y, text, size, fill, weight = 400, italic, anchor = 'start', halo, haloWidth = 3.5, tail, tailFill = fill }) {
+function drawText(context, { x, y, text, size, fill, weight = 400, italic, anchor = 'start', halo, haloWidth = 3.5, tail, tailFill = fill, tailWeight = weight }) {
   context.globalAlpha = 1;
   context.font = `${italic ? 'italic ' : ''}${weight} ${size}px ${FONTS}`;
   context.textAlign = anchor === 'middle' ? 'center' : anchor;
@@ -65,6 +65,8 @@ function drawText(context, { x, y, text, size, fill, weight = 400, italic, ancho
   context.fillStyle = fill;
   context.fillText(text, x, y);
   if (tail === undefined) return;
+  const end = x + context.measureText(text).width + TAIL_GAP;
+  context.font = `${tailWeight} ${size}px ${FONTS}`;
   context.fillStyle = tailFill;
-  context.fillText(tail, x + context.measureText(text).width + TAIL_GAP, y);
+  context.fillText(tail, end, y);
 }

@@ -67,11 +67,11 @@ const finish = (name, attributes, shape) => (shape.title ? `<${name}${role(shape
 
 /** @param {import('./drawing.js').Text} shape */
 function writeText(shape) {
-  const { x, y, text, size, fill, weight = 400, italic, anchor = 'start', halo, haloWidth = 3.5, tail, tailFill = fill } = shape;
+  const { x, y, text, size, fill, weight = 400, italic, anchor = 'start', halo, haloWidth = 3.5, tail, tailFill = fill, tailWeight = weight } = shape;
   const common = `x="${n(x)}" y="${n(y)}" font-size="${n(size)}" font-weight="${weight}"${italic ? ' font-style="italic"' : ''}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}`;
   const words = escapeXml(text);
   // The halo is a text of its own under it: not every program knows paint-order.
   const under = halo ? `<text aria-hidden="true" class="halo" ${common} fill="${halo}" stroke="${halo}" stroke-width="${n(haloWidth)}" stroke-linejoin="round">${words}</text>` : '';
-  const after = tail === undefined ? '' : `<tspan dx="${TAIL_GAP}" fill="${tailFill}">${escapeXml(tail)}</tspan>`;
+  const after = tail === undefined ? '' : `<tspan dx="${TAIL_GAP}" fill="${tailFill}"${tailWeight === weight ? '' : ` font-weight="${tailWeight}"`}>${escapeXml(tail)}</tspan>`;
   return `${under}<text${role(shape)} ${common} fill="${fill}">${words}${after}${shape.title ? `<title>${escapeXml(shape.title)}</title>` : ''}</text>`;
 }

@@ -293,9 +293,19 @@ def open_saved(tab: Tab, content: bytes, folder: Path) -> tuple[Page, list[str],
     page.on("console", lambda entry: errors.append(entry.text) if entry.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(file.as_uri())
-    page.wait_for_function("document.getElementById('step-now').textContent !== ''")
+    wait_for_step(page, 0)
     page.wait_for_timeout(200)
     return page, [url for url in requests if url != file.as_uri()], errors
+
+
+def wait_for_step(page: Page, step: int) -> None:
+    """Wait until the player shows a step, or a later one; its policy forbids waiting within the page."""
+    for _ in range(200):
+        shown = page.locator("#step-now").text_content()
+        if shown and int(shown.replace("\u2212", "-")) >= step:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the player does not reach step {step}")
 
 
 CANVAS_COLORS = """() => {
@@ -322,9 +332,9 @@ def test_the_saved_animation_plays_from_disk_without_a_request(open_tab: OpenTab
     at_end = page.evaluate(CANVAS_COLORS)
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.getElementById('step-now').textContent === '1'")
+    wait_for_step(page, 1)
     page.click("#play")
-    page.wait_for_function("Number(document.getElementById('step-now').textContent) > 2")
+    wait_for_step(page, 3)
     page.keyboard.press(" ")
     page.click("#theme")
     page.wait_for_timeout(200)
@@ -400,4 +410,62 @@ def test_a_film_can_be_cancelled(open_tab: OpenTab) -> None:
     tab.until(lambda: "cancelled" in message(tab), "the film is cancelled")
     tab.page.wait_for_timeout(500)
     assert "cancelled" in message(tab)
+    assert tab.errors == []
+
+
+def test_the_figure_for_print_shows_space_images_and_bars_at_four_steps(
+    open_tab: OpenTab, tmp_path: Path
+) -> None:
+    tab = open_tab(layer="layer4", tracked="4.8.15")
+    tab.frame.wait_for_selector("[data-loaded=true]", state="attached")
+
+    name, content = save(tab, "Figure for print", seconds=40)
+
+    figure = tab.frame.evaluate(
+        """(text) => {
+            const parsed = new DOMParser().parseFromString(text, 'image/svg+xml');
+            const texts = (selector) => [...parsed.querySelectorAll(selector)].map((one) => one.textContent);
+            const sources = [...parsed.querySelectorAll('image')].map((one) => one.getAttribute('href'));
+            return {
+                error: parsed.querySelector('parsererror')?.textContent ?? '',
+                width: parsed.documentElement.getAttribute('width'),
+                rows: [...parsed.querySelectorAll('.row')].map((row) => row.getAttribute('aria-label')),
+                neurons: parsed.querySelectorAll('.neuron').length,
+                followed: parsed.querySelectorAll('.followed').length,
+                images: sources.length,
+                outside: sources.filter((source) => !source.startsWith('data:image/')).length,
+                words: texts('.neuron-word'),
+                layers: [...new Set(texts('.bar-layer'))],
+                distances: texts('.distance'),
+                caption: texts('.caption').join(' '),
+            };
+        }""",
+        content.decode(),
+    )
+    assert figure["error"] == ""
+    assert name == "figure_healthy_layer4_steps0-5-10-19.svg"
+    assert figure["width"] == "180mm"
+    assert figure["rows"] == ["step 0", "step 5", "step 10", "step 19"]
+    assert figure["neurons"] > 800
+    assert figure["followed"] >= 8
+    assert figure["images"] >= 48
+    assert figure["outside"] == 0
+    assert len(figure["words"]) == 12
+    assert len(figure["layers"]) >= 2
+    assert len(set(figure["distances"])) > 1
+    assert "steps 0, 5, 10 and 19" in figure["caption"]
+
+
+def test_the_figure_opens_on_a_page_of_its_own_to_be_printed(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", tracked="4")
+    save(tab, "Figure for print", seconds=40)
+
+    with tab.page.context.expect_page() as opened:
+        tab.frame.click(".share-status button:has-text('Print it')")
+    page = opened.value
+    page.wait_for_load_state()
+    page.emulate_media(media="print")
+
+    assert page.locator("svg .row").count() == 4
+    assert not page.locator("body > p").is_visible()
     assert tab.errors == []

@@ -7,6 +7,7 @@ import { counted, formatCount } from '../../model/format.js';
 import { makeLink } from './link.js';
 import { menuButton, taskMessage } from './menu.js';
 import { saveAnimation } from './animation.js';
+import { saveFigure } from './figure.js';
 import { canFilm, saveFilm } from './film.js';
 import { savePicture } from './pictures.js';
 import { countShown, saveTable } from './table.js';
@@ -48,6 +49,9 @@ export function mountShare(host, sharing) {
         { label: 'Picture (PNG)', hint: 'for slides and messages', title: 'The map as it is shown, with title, legend and names, at twice the size of the screen', disabled: !ready, run: picture('png') },
         { label: 'Picture (SVG)', hint: 'for drawing programs', title: 'The same as a drawing: every neuron, star and name can be changed', disabled: !ready, run: picture('svg') },
         { label: 'On white, for print', title: 'Pictures and animations in the colours for white paper instead of those on the screen', checked: forPrint.value, run: () => { forPrint.value = !forPrint.peek(); } },
+      ] },
+      { label: 'Figure', items: [
+        { label: 'Figure for print', hint: 'map, images, bars by step', title: 'One drawing 180 mm wide: the concept space at a few steps, the images of pinned or tracked neurons, and bars of categories with the anchor distance', disabled: !ready, run: () => { task.run('Loading the steps…', (work) => saveFigure(sharing, work)); } },
       ] },
       { label: store.range.value ? 'Animation of the range' : 'Animation of all steps', items: [
         { label: 'Animation (HTML)', hint: 'opens in any browser', title: 'One file with a player: play, step, point at neurons; it asks nothing from anywhere', disabled: !movable, run: animation(saveAnimation) },
