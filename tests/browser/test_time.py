@@ -456,12 +456,13 @@ def test_a_long_series_keeps_its_gaps_and_stays_fast(open_planted: OpenTab) -> N
     milliseconds = tab.frame.evaluate(
         """async () => {
             const input = document.querySelector('.scrub input');
-            const start = performance.now();
-            for (let i = 0; i < 50; i++) {
+            const times = Array.from({length: 50}, (_, i) => {
+                const start = performance.now();
                 input.value = String(i / 10);
                 input.dispatchEvent(new Event('input', {bubbles: true}));
-            }
-            return (performance.now() - start) / 50;
+                return performance.now() - start;
+            });
+            return times.sort((a, b) => a - b)[25];
         }"""
     )
     assert milliseconds < 30
