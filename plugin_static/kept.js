@@ -94,10 +94,22 @@ export function restoreOnceLoaded(store, address) {
       if (wanted.tracked) store.setTracked(key, wanted.tracked.split('.').map(Number).filter((neuron) => Number.isInteger(neuron) && neuron >= 0));
       if (wanted.neuron && Number(wanted.neuron) < now.neurons) store.focus.value = { run, layer: name, neuron: Number(wanted.neuron) };
       if (wanted.focus) { const ref = read(wanted.focus); if (isNeuron(ref)) store.focus.value = ref; }
+      restoreOthers(store, wanted);
       keepDerived(store, keep);
       address.start();
     });
   });
+}
+
+/** Tracked neurons and the one in focus of the layers compared with. @param {Store} store @param {Address['wanted']} wanted */
+function restoreOthers(store, wanted) {
+  try {
+    for (const [run, layer, list] of JSON.parse(wanted.trackedToo ?? '[]')) store.setTracked(keyOf({ run, layer }), fromSpans(list));
+    const focus = JSON.parse(wanted.focus ?? 'null');
+    if (isNeuron(focus) && keyOf(focus) !== store.first.peek().key) store.focus.value = focus;
+  } catch {
+    // Written by hand or by another version: these stay as they are.
+  }
 }
 
 /** @param {Store} store @param {Address['keep']} keep */
@@ -107,6 +119,11 @@ function keepDerived(store, keep) {
   // At the end there is nothing to remember: whoever opens the link sees the newest step.
   keep('step', derived(() => (store.following.value ? '' : String(store.step.value))), { write: (step) => step || undefined, read: ignore, undoable: false });
   keep('tracked', derived(() => (store.first.value.trackedBy.value === 'reader' ? store.first.value.tracked.value.join('.') : '')), { write: (list) => list || undefined, read: ignore, undoable: false });
+  keep('trackedToo', derived(() => {
+    const chosen = store.others.value.filter(({ trackedBy }) => trackedBy.value === 'reader').map(({ run, name, tracked }) => [run, name, spans(tracked.value)]);
+    return chosen.length ? JSON.stringify(chosen) : '';
+  }), { write: (list) => list || undefined, read: ignore, undoable: false });
+  keep('focus', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) !== store.first.value.key ? JSON.stringify(ref) : ''; }), { write: (ref) => ref || undefined, read: ignore, undoable: false });
   keep('neuron', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) === store.first.value.key ? String(ref.neuron) : ''; }), { write: (neuron) => neuron || undefined, read: ignore, undoable: false });
   keep('focus', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) !== store.first.value.key ? JSON.stringify(ref) : ''; }), { write: (ref) => ref || undefined, read: ignore, undoable: false });
 }

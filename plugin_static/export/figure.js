@@ -134,7 +134,7 @@ function drawNeurons(neurons, height, colors, measure) {
   const gap = 12;
   const width = (IMAGES.width - gap * (columns - 1)) / columns;
   const tall = (height - 8 * (lines - 1)) / lines;
-  return neurons.flatMap((neuron, i) => moved(drawNeuron(neuron, width, tall, lines > 1 ? 3 : 6, colors, measure), (i % columns) * (width + gap), Math.floor(i / columns) * (tall + 8)));
+  return neurons.flatMap((neuron, i) => moved(drawNeuron(neuron, width, tall, lines > 1 ? 4 : 6, colors, measure), (i % columns) * (width + gap), Math.floor(i / columns) * (tall + 8)));
 }
 
 /** @param {FigureNeuron} neuron @param {number} width @param {number} height @param {number} most images @param {Colors} colors @param {Measure} measure @returns {Shape[]} */

@@ -109,6 +109,7 @@ def test_a_copied_link_shows_the_same_view_to_somebody_else(open_tab: OpenTab, p
         "range": "[2,12]",
         "tracked": "4.8",
         "neuron": 8,
+        "trackedToo": '[["poor","layer4","1.3-4"]]',
         "speed": "2",
         "loop": "1",
         "trails": "0",
@@ -469,3 +470,13 @@ def test_the_figure_opens_on_a_page_of_its_own_to_be_printed(open_tab: OpenTab) 
     assert page.locator("svg .row").count() == 4
     assert not page.locator("body > p").is_visible()
     assert tab.errors == []
+
+
+def test_a_card_open_in_the_run_compared_with_is_in_the_link(open_tab: OpenTab) -> None:
+    focus = '{"run":"poor","layer":"layer4","neuron":5}'
+    tab = open_tab(layer="layer4", compare="poor", focus=focus)
+
+    link = copied_link(tab)
+
+    assert f"p.conceptmon.focus={quote(focus, safe='')}" in link
+    assert "p.conceptmon.neuron" not in link

@@ -34,7 +34,7 @@ export function menuButton({ sections, open, setOpen }) {
     else if (event.key === 'Tab') setOpen(false);
     else if (to !== null) { event.preventDefault(); items[to].focus(); }
   };
-  return html`<button type="button" class="share-button" aria-haspopup="menu" aria-expanded=${String(open)} aria-controls="share-menu" title="Link to this view, pictures, animations and tables of it"
+  return html`<button type="button" class="share-button" aria-label="Share" aria-haspopup="menu" aria-expanded=${String(open)} aria-controls="share-menu" title="Link to this view, pictures, animations and tables of it"
       @click=${onButton} @keydown=${onButtonKey}>${icon('share')}<span>Share</span></button>
     ${open ? html`<div id="share-menu" class="menu share-menu" role="menu" aria-label="Share" data-own-keys @keydown=${onMenuKey}>
       ${sections.map((section) => html`<div role="group" aria-label=${section.label}><div class="share-heading" aria-hidden="true">${section.label}</div>
