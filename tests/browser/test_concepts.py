@@ -64,7 +64,8 @@ def table(tab: Tab) -> list[list[str]]:
     rows: list[list[str]] = tab.frame.evaluate(
         f"""[...document.querySelectorAll('{ROWS}')]
             .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
-            .map((row) => [...row.children].slice(0, -1).map((cell) => cell.innerText.split(',')[0].trim()))"""
+            .map((row) => [...row.children].slice(0, -1))
+            .map((cells) => cells.map((cell) => cell.innerText.split(',')[0].trim()))"""
     )
     return rows
 
@@ -90,7 +91,7 @@ def test_the_table_counts_the_neurons_of_every_concept_and_layer(open_tab: OpenT
     tab = open_concepts(open_tab, step=12)
     expected = {layer: plain_counts(tab, layer, 12) for layer in ("layer2", "layer3", "layer4")}
     at_first = plain_counts(tab, "layer4", 0)
-    tab.until(lambda: "–" not in "".join(sum(table(tab), [])), "the counts of the other layers")
+    tab.until(lambda: not any("–" in row for row in table(tab)), "the counts of the other layers")
 
     rows = table(tab)
 
@@ -216,7 +217,9 @@ def test_the_panel_of_concepts_survives_a_reload(open_tab: OpenTab) -> None:
     before = table(tab)
 
     tab.page.reload()
-    frame = tab.page.wait_for_selector("iframe[src*=conceptmon], iframe", state="attached").content_frame()
+    element = tab.page.wait_for_selector("iframe[src*=conceptmon], iframe", state="attached")
+    assert element is not None
+    frame = element.content_frame()
     assert frame is not None
     again = Tab(tab.page, frame, tab.messages)
     frame.wait_for_selector("html[data-loaded=true]")
@@ -240,7 +243,9 @@ def bands(tab: Tab) -> dict[str, int]:
 def test_the_flow_accounts_for_every_neuron(open_tab: OpenTab) -> None:
     tab = open_concepts(open_tab, step=14, concepts="flow", base=11)
     tab.frame.wait_for_selector(".flow-band")
-    told = tab.frame.locator(".flow-node").evaluate_all("(n) => n.map((one) => one.getAttribute('aria-label'))")
+    told = tab.frame.locator(".flow-node").evaluate_all(
+        "(n) => n.map((one) => one.getAttribute('aria-label'))"
+    )
     summary = tab.text(".flow-told")
 
     counts = bands(tab)
@@ -290,7 +295,8 @@ def missing(tab: Tab) -> list[tuple[str, float, int]]:
     rows: list[list[str]] = tab.frame.evaluate(
         f"""[...document.querySelectorAll('.concepts-missing {ROWS}')]
             .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
-            .map((row) => ['.grid-word', '.bar-value', '.nearest-id'].map((cell) => row.querySelector(cell).innerText))"""
+            .map((row) => ['.grid-word', '.bar-value', '.nearest-id']
+                .map((cell) => row.querySelector(cell).innerText))"""
     )
     return [(word.strip(), float(distance), int(neuron)) for word, distance, neuron in rows]
 
@@ -321,7 +327,9 @@ def test_missing_concepts_of_the_whole_set_and_the_gate(open_tab: OpenTab) -> No
     tab.frame.check(".concepts-missing .check input")
     gated = missing(tab)
 
-    assert [row[1] for row in plain] == pytest.approx(sorted(answer["distance"], reverse=True)[: len(plain)], abs=6e-4)
+    assert [row[1] for row in plain] == pytest.approx(
+        sorted(answer["distance"], reverse=True)[: len(plain)], abs=6e-4
+    )
     top = sorted(answer["gated_distance"], reverse=True)[: len(gated)]
     assert [row[1] for row in gated] == pytest.approx(top, abs=6e-4)
     assert plain != gated
@@ -459,7 +467,9 @@ def test_a_typed_word_gets_its_star_when_the_encoder_has_loaded(open_tab: OpenTa
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious_in_flow_missing_words_search_and_anchors(open_tab: OpenTab, theme: str) -> None:
+def test_axe_finds_nothing_serious_in_flow_missing_words_search_and_anchors(
+    open_tab: OpenTab, theme: str
+) -> None:
     tab = open_concepts(open_tab, step=15, concepts="flow", base=11)
     if theme == "dark":
         tab.page.evaluate("document.body.classList.add('dark-mode')")

@@ -98,7 +98,7 @@ export function mountMissing(host, store, isShown, distances) {
     return {
       title: nearest ? `“${word}”: nearest is ${nearest}, at distance ${formatNumber(distance)}. Click to look at this neuron.` : `“${word}”: no neuron counts at this step`,
       isSelected: neuron >= 0 && store.focus.value?.neuron === neuron && store.focus.value.layer === store.first.value.name && store.focus.value.run === store.first.value.run,
-      cells: html`<span role="gridcell" class="grid-cell grid-word">${kind === 'concept' ? html`<i class="dot slot-${slot < 0 ? 'none' : slot}"></i>` : star(13)}<span>${word}</span></span>
+      cells: html`<span role="gridcell" class="grid-cell grid-word">${kind === 'concept' && !anchors.value ? html`<i class="dot slot-${slot < 0 ? 'none' : slot}"></i>` : star(13)}<span>${word}</span></span>
         <span role="gridcell" class="grid-cell bar-cell"><span class="bar-track"><i class="bar" style="width:${(100 * share).toFixed(1)}%"></i></span><span class="bar-value">${formatNumber(distance)}</span></span>
         <span role="gridcell" class="grid-cell nearest ${isOwn ? 'own' : ''}">${neuron < 0 ? '–' : html`<span class="nearest-id">${neuron}</span> <span class=${theirs ? '' : 'mute'}>${theirs || 'no concept'}</span>`}</span>
         ${anchors.value ? html`<span role="gridcell" class="grid-cell spark">${series ? html`<svg width=${SPARK.width} height=${SPARK.height} aria-hidden="true"><path class="spark-line" d=${distancePath(series, x, most.value, SPARK.height)}/></svg>` : nothing}</span>` : nothing}`,
