@@ -90,7 +90,7 @@ export async function start(body) {
   mountNeurons(element('panel-neurons'), store, api, player);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);
-  mountShare(shareHost(), { store, maps, api, address, player });
+  mountShare(element('share'), { store, maps, api, address, player });
 
   effect(() => {
     const known = store.index.value !== null;
@@ -110,15 +110,6 @@ export async function start(body) {
   // So that the keys work at once, without a click into the frame.
   window.focus();
   connectHost({ onReload: loader.refresh, onRunsChanged: loader.refresh });
-}
-
-/** The place for the Share menu in the top bar. */
-function shareHost() {
-  const place = document.getElementById('share');
-  if (place) return place;
-  const added = Object.assign(document.createElement('div'), { id: 'share' });
-  document.getElementById('top')?.append(added);
-  return added;
 }
 
 /** @param {string} href @returns {Promise<void>} */
