@@ -124,9 +124,9 @@ export function createApi(base) {
      * @returns {Promise<AnchorAnswer>}
      */
     anchor: async (run, word) => {
-      const response = await fetch(address('anchor', { run, word }), { cache: 'no-store' });
+      const response = await fetch(address('anchor', { run, word, missing: 200 }), { cache: 'no-store' });
       const answer = await response.json().catch(() => ({ error: `TensorBoard answered ${response.status}` }));
-      return { ...answer, status: response.status, retryAfter: Number(response.headers.get('Retry-After')) || 0 };
+      return { ...answer, status: answer.status === 'unplaced' ? 404 : response.status, retryAfter: Number(response.headers.get('Retry-After')) || 0 };
     },
     /** Address of a table of labels. @param {string} run @param {string} layer @param {number} step */
     exportTable: (run, layer, step) => address('export', { run, layer, step, format: 'csv' }),

@@ -1,11 +1,24 @@
 // @ts-check
 /**
  * What TensorBoard imports in the tab's iframe. It serves this one file beside the plugin's routes and
- * everything else under `static/`, so this file only leads there.
+ * everything else under `static/`, so this file only leads there, with styles and modules on their way together.
  */
+
+const STYLES = ['style.css', 'styles/map.css', 'styles/charts.css', 'styles/neurons.css', 'styles/concepts.css', 'styles/compare.css', 'styles/share.css'];
 
 /** Called by TensorBoard once the frame is ready. @returns {Promise<void>} */
 export async function render() {
+  const styled = STYLES.map((name) => addStylesheet(new URL(`./static/${name}`, import.meta.url).href));
   const main = await import(new URL('./static/main.js', import.meta.url).href);
+  await Promise.all(styled);
   await main.start(document.body);
+}
+
+/** @param {string} href @returns {Promise<void>} */
+function addStylesheet(href) {
+  return new Promise((resolve) => {
+    const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href });
+    link.onload = link.onerror = () => resolve();
+    document.head.append(link);
+  });
 }

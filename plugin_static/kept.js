@@ -44,10 +44,6 @@ export function keepState(store, address) {
   keep('ghost', store.showGhost, flag(false));
   keep('contours', store.showContours, flag(false));
   keep('animate', store.animate, { ...flag(true), ...still });
-  keep('camera', store.view, {
-    write: ({ k, x, y }) => (k === 1 && x === 0 && y === 0 ? undefined : [k, x, y].map((value) => Number(value.toPrecision(6))).join(',')),
-    read: (written) => { const [k, x, y] = written.split(',').map(number); return { k, x, y }; }, ...still,
-  });
   keep('anchors', store.editedAnchors, json((words) => words === null, (value) => value === null || isTexts(value)));
   keep('concepts', store.conceptsView, { ...oneOf(['table', 'flow', 'missing']), ...still });
   keep('base', store.base, { write: (base) => (base === 'first' ? undefined : String(base)), read: (written) => (written === 'first' || written === 'previous' ? written : number(written)) });
@@ -93,10 +89,28 @@ export function restoreOnceLoaded(store, address) {
       if (wanted.step !== undefined && Number.isFinite(Number(wanted.step))) store.seek(nearestIndex(now.steps, Number(wanted.step)));
       if (wanted.tracked) store.setTracked(key, wanted.tracked.split('.').map(Number).filter((neuron) => Number.isInteger(neuron) && neuron >= 0));
       if (wanted.neuron && Number(wanted.neuron) < now.neurons) store.focus.value = { run, layer: name, neuron: Number(wanted.neuron) };
-      if (wanted.focus) { const ref = read(wanted.focus); if (isNeuron(ref)) store.focus.value = ref; }
       restoreOthers(store, wanted);
       keepDerived(store, keep);
       address.start();
+    });
+  });
+}
+
+/**
+ * The camera in map units, so that a link shows the same place in a window of another size. What it shows can only
+ * be told once the map has a size and its words have places.
+ * @param {Store} store @param {Address} address @param {import('./map/maps.js').Maps} maps
+ */
+export function keepCamera(store, address, maps) {
+  const stop = effect(() => {
+    if (!store.space.value || !maps.list[0].size.value.width) return;
+    queueMicrotask(() => {
+      stop();
+      const [k, x, y] = (address.wanted.camera ?? '').split(',').map(Number);
+      if ([k, x, y].every(Number.isFinite)) maps.centreOn(x, y, k);
+      address.keep('camera', maps.camera, {
+        write: (camera) => (camera ? [camera.k, camera.x, camera.y].map((value) => Number(value.toPrecision(6))).join(',') : undefined), read: ignore, undoable: false,
+      });
     });
   });
 }
@@ -125,16 +139,6 @@ function keepDerived(store, keep) {
   }), { write: (list) => list || undefined, read: ignore, undoable: false });
   keep('focus', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) !== store.first.value.key ? JSON.stringify(ref) : ''; }), { write: (ref) => ref || undefined, read: ignore, undoable: false });
   keep('neuron', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) === store.first.value.key ? String(ref.neuron) : ''; }), { write: (neuron) => neuron || undefined, read: ignore, undoable: false });
-  keep('focus', derived(() => { const ref = store.focus.value; return ref && keyOf(ref) !== store.first.value.key ? JSON.stringify(ref) : ''; }), { write: (ref) => ref || undefined, read: ignore, undoable: false });
-}
-
-/** @param {string} written JSON by hand or by us @returns {unknown} */
-function read(written) {
-  try {
-    return JSON.parse(written);
-  } catch {
-    return null;
-  }
 }
 
 /** @returns {never} */

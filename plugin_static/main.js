@@ -9,7 +9,6 @@ import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
 import { mountAnchors } from './panels/anchors.js';
-import { mountConcepts } from './panels/concepts/concepts.js';
 import { createDistances } from './panels/concepts/distances.js';
 import { keepSpacesApart, mountCompare } from './panels/compare/compare.js';
 import { mountHealth } from './panels/compare/health.js';
@@ -19,19 +18,18 @@ import { mountExplanations } from './panels/explain.js';
 import { mountHelp } from './panels/help.js';
 import { mountInspector } from './panels/inspector.js';
 import { mountCaption, mountComparedCaptions, mountLegend, mountTools } from './panels/mapframe.js';
-import { mountNeurons } from './panels/neurons/panel.js';
 import { mountPanels } from './panels/panels.js';
 import { mountStates } from './panels/states.js';
 import { mountThreshold } from './panels/threshold.js';
-import { mountShare } from './panels/share/share.js';
 import { mountTimeline } from './panels/timeline.js';
 import { mountTopBar } from './panels/topbar.js';
 import { bindKeys, createPlayer } from './player.js';
-import { keepState, restoreOnceLoaded } from './kept.js';
+import { keepCamera, keepState, restoreOnceLoaded } from './kept.js';
 import { createStore } from './store.js';
 import { createPalette } from './theme.js';
 
-const STYLES = ['style.css', 'styles/map.css', 'styles/charts.css', 'styles/neurons.css', 'styles/concepts.css', 'styles/compare.css', 'styles/share.css'];
+/** The first picture is not kept waiting for what is not on it, but this must come even if there never is one. */
+const LATEST_MS = 2000;
 
 const PAGE = html`
   <main class="app" aria-label="Concept Monitor">
@@ -54,7 +52,6 @@ const PAGE = html`
 export async function start(body) {
   document.documentElement.lang = 'en';
   document.title = 'Concept Monitor';
-  await Promise.all(STYLES.map((name) => addStylesheet(new URL(`./${name}`, import.meta.url).href)));
   const store = createStore();
   watchDarkMode((dark) => { store.theme.value = dark ? 'dark' : 'light'; });
   const palette = createPalette(store);
@@ -86,11 +83,8 @@ export async function start(body) {
   mountInspector(element('inspector'), store, charts.x, api);
   const distances = createDistances(api);
   mountAnchors(element('well'), store, api, distances);
-  mountConcepts(element('panel-concepts'), store, api, distances);
-  mountNeurons(element('panel-neurons'), store, api, player);
   mountTimeline(element('timeline'), store, player);
   mountEmpty(element('empty'), store);
-  mountShare(element('share'), { store, maps, api, address, player });
 
   effect(() => {
     const known = store.index.value !== null;
@@ -106,17 +100,25 @@ export async function start(body) {
     document.documentElement.dataset.loaded = String(done);
   });
   restoreOnceLoaded(store, address);
+  keepCamera(store, address, maps);
   const loader = startLoader(store, api);
   // So that the keys work at once, without a click into the frame.
   window.focus();
   connectHost({ onReload: loader.refresh, onRunsChanged: loader.refresh });
+
+  await firstPicture();
+  const [{ mountConcepts }, { mountNeurons }, { mountShare }] = await Promise.all([
+    import('./panels/concepts/concepts.js'), import('./panels/neurons/panel.js'), import('./panels/share/share.js'),
+  ]);
+  mountConcepts(element('panel-concepts'), store, api, distances);
+  mountNeurons(element('panel-neurons'), store, api, player);
+  mountShare(element('share'), { store, maps, api, address, player });
 }
 
-/** @param {string} href @returns {Promise<void>} */
-function addStylesheet(href) {
-  return new Promise((resolve) => {
-    const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href });
-    link.onload = link.onerror = () => resolve();
-    document.head.append(link);
-  });
-}
+/** Resolves once the map is drawn. @returns {Promise<void>} */
+const firstPicture = () => new Promise((resolve) => {
+  const root = document.documentElement;
+  const observer = new MutationObserver(() => { if (root.dataset.ready) resolve(); });
+  observer.observe(root, { attributeFilter: ['data-ready'] });
+  setTimeout(resolve, LATEST_MS);
+});

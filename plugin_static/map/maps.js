@@ -50,11 +50,19 @@ export function mountMaps(host, store, palette) {
     /** @param {number} factor */
     zoomBy: (factor) => zoomAround(factor, first.size.peek().width / 2, first.size.peek().height / 2),
     fit: () => { store.view.value = { k: 1, x: 0, y: 0 }; for (const { camera } of list) camera.reset(); },
-    /** Bring a place into view. @param {number} mapX @param {number} mapY */
-    centreOn: (mapX, mapY) => {
+    /** What is in the middle, in map units, and how near; null for the whole map. */
+    camera: computed(() => {
+      const { k, x, y } = store.view.value;
+      if (k === 1 && x === 0 && y === 0) return null;
+      const { width, height } = first.size.value;
+      const { scale, x: fitX, y: fitY } = first.fit.value;
+      return { k, x: ((width / 2 - x) / k - fitX) / scale, y: (fitY - (height / 2 - y) / k) / scale };
+    }),
+    /** Bring a place into view. @param {number} mapX @param {number} mapY @param {number} [zoom] by default near enough to read words */
+    centreOn: (mapX, mapY, zoom = Math.max(1.6, store.view.peek().k)) => {
       const { width, height } = first.size.peek();
       const fit = first.fit.peek();
-      const k = Math.max(1.6, store.view.peek().k);
+      const k = Math.max(LEAST_ZOOM, Math.min(MOST_ZOOM, zoom));
       store.view.value = { k, x: width / 2 - k * (fit.x + fit.scale * mapX), y: height / 2 - k * (fit.y - fit.scale * mapY) };
     },
   };

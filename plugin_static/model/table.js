@@ -3,6 +3,7 @@
  * The table of neurons as rows, CSV and JSON: the columns of the route `export`, and the threshold in use. Made in
  * the tab, because only here the reader's threshold, filters and selection are known.
  */
+import { changeAt, countAt, sortRows } from './concepts.js';
 import { displacementOf, isInterpretable, isValid } from './layer.js';
 import { categoryOf, wordOf } from './space.js';
 
@@ -50,6 +51,20 @@ export function neuronRows(layer, space, epoch, threshold, wanted = () => true) 
   return rows;
 }
 
+/**
+ * One row for each concept that some neuron of the layer has had: how many have it now, the change, when it was first seen.
+ * @param {import('./concepts.js').Tally} tally @param {number} epoch now @param {number} base index of the step that changes are counted from
+ * @param {(row: number) => boolean} keep which rows of the tally @returns {Row[]} commonest first
+ */
+export function conceptRows(tally, epoch, base, keep) {
+  const { layer } = tally;
+  const now = Float64Array.from(tally.words, (_, row) => countAt(tally, epoch, row));
+  return sortRows(tally, now, true, keep).map((row) => ({
+    run: layer.run, layer: layer.name, step: layer.steps[epoch], concept: tally.words[row], category: tally.categories[row].name, neurons: now[row],
+    since_step: layer.steps[base], change: changeAt(tally, epoch, base, row), first_step: layer.steps[tally.first[row]] ?? null,
+  }));
+}
+
 /** A 32-bit number in its shortest spelling, null for none. @param {number | null | undefined} value @returns {number | null} */
 export function shortest(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return null;
@@ -78,8 +93,8 @@ export function csvCell(value) {
   return /[",\n\r]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Rows as JSON with what they are. @param {Row[]} rows @param {Record<string, unknown>} about @returns {string} */
-export const toJson = (rows, about) => `${JSON.stringify({ ...about, columns: columnsOf(rows), neurons: rows }, null, 1)}\n`;
+/** Rows as JSON with what they are. @param {Row[]} rows @param {Record<string, unknown>} about @param {string} [name] of the rows @returns {string} */
+export const toJson = (rows, about, name = 'neurons') => `${JSON.stringify({ ...about, columns: columnsOf(rows), [name]: rows }, null, 1)}\n`;
 
 /** All columns in the order in which they are met, places last. @param {Row[]} rows */
 function columnsOf(rows) {
@@ -92,7 +107,7 @@ function columnsOf(rows) {
     seen = count;
     for (const name of Object.keys(row)) if (name !== 'x' && name !== 'y') names.add(name);
   }
-  return /** @type {string[]} */ ([...names, ...(rows.length ? ['x', 'y'] : [])]);
+  return /** @type {string[]} */ ([...names, ...(rows.length && 'x' in rows[0] ? ['x', 'y'] : [])]);
 }
 
 /** A file name that says run, layer and step, safe on every system. @param {string[]} parts @param {string} extension */

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -179,6 +180,24 @@ def test_the_json_table_is_typed_and_says_what_it_is_of(open_tab: OpenTab, serve
                 assert math.isclose(row[key], value, rel_tol=1e-6)
             else:
                 assert row[key] == value
+
+
+def test_the_table_of_concepts_counts_what_the_neurons_detect(
+    open_tab: OpenTab, server: TensorBoardServer
+) -> None:
+    tab = open_tab(layer="layer4", step=15, hidden='["scene"]')
+    tab.frame.wait_for_selector("html[data-loaded=true]")
+
+    name, content = save(tab, "Concepts (CSV)")
+
+    neurons = csv.DictReader(io.StringIO(exported(server, "healthy", "layer4", 15, "csv")))
+    shown = [row for row in neurons if row["interpretable"] == "True" and row["category"] != "scene"]
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    counts = [int(row["neurons"]) for row in rows]
+    assert name == "concept-counts_healthy_layer4_step15.csv"
+    named = {row["concept"]: count for row, count in zip(rows, counts, strict=True) if count}
+    assert named == Counter(row["word"] for row in shown)
+    assert counts == sorted(counts, reverse=True)
 
 
 def test_the_table_can_leave_out_what_selection_and_filters_dim(open_tab: OpenTab) -> None:

@@ -299,6 +299,8 @@ def test_anchor_answers_a_place_or_suggestions(server: TensorBoardServer) -> Non
     status, body, _ = server.fetch("anchor", run="healthy", word="gardn")
     assert status == 404
     assert "garden" in json.loads(body)["suggestions"]
+    quiet = server.json("anchor", run="healthy", word="gardn", missing=200)
+    assert (quiet["status"], "garden" in quiet["suggestions"]) == ("unplaced", True)
 
 
 def test_export_answers_one_row_per_neuron(server: TensorBoardServer) -> None:

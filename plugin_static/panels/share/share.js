@@ -10,7 +10,7 @@ import { saveAnimation } from './animation.js';
 import { saveFigure } from './figure.js';
 import { canFilm, saveFilm } from './film.js';
 import { savePicture } from './pictures.js';
-import { countShown, saveTable } from './table.js';
+import { countShown, saveConcepts, saveTable } from './table.js';
 import { createTask } from './task.js';
 
 /**
@@ -41,6 +41,7 @@ export function mountShare(host, sharing) {
     const animation = (/** @type {typeof saveFilm} */ save) => () => { task.run('Loading the steps…', (work) => save(sharing, forPrint.peek(), work)); };
     const movable = ready && store.steps.value.length > 1;
     const { shown, all } = countShown(store);
+    const concepts = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveConcepts(sharing, format, work)); };
     return [
       { label: 'Link', items: [
         { label: 'Copy link', hint: 'the whole view', title: 'Runs, layer, step, camera, selection, filters, anchors, threshold and panels are in the link', run: () => { task.run('Copying the link…', () => copyLink(sharing)); } },
@@ -61,6 +62,10 @@ export function mountShare(host, sharing) {
         { label: 'Table (CSV)', hint: 'for spreadsheets', title: 'What each neuron detects at this step, with similarities, displacement and place on the map', disabled: !ready, run: table('csv') },
         { label: 'Table (JSON)', hint: 'for programs', title: 'The same with types, and with what it is of', disabled: !ready, run: table('json') },
         { label: `Only the ${formatCount(shown)} that are not dimmed`, title: 'Leave out the neurons that selection and filters dim, and those without a signal', checked: onlyShown.value, run: () => { onlyShown.value = !onlyShown.peek(); } },
+      ] },
+      { label: 'Table of the concepts at this step', items: [
+        { label: 'Concepts (CSV)', hint: 'neurons of each', title: 'How many neurons have each concept, the change since the chosen step, and when it was first seen; filtered as the table of the Concepts panel', disabled: !ready, run: concepts('csv') },
+        { label: 'Concepts (JSON)', hint: 'for programs', title: 'The same with types', disabled: !ready, run: concepts('json') },
       ] },
     ];
   };

@@ -1,10 +1,11 @@
 // @ts-check
-/** The table of the neurons that are shown, as a file. */
+/** The tables of the neurons and of the concepts that are shown, as files. */
 import { gatherSpace, gatherStep, layerOf, thresholdOf } from '../../export/gather.js';
 import { saveText } from '../../export/save.js';
+import { baseEpoch, tallyLayer } from '../../model/concepts.js';
 import { counted } from '../../model/format.js';
 import { KIND } from '../../model/paint.js';
-import { fileName, neuronRows, toCsv, toJson } from '../../model/table.js';
+import { conceptRows, fileName, neuronRows, toCsv, toJson } from '../../model/table.js';
 
 /** @typedef {import('./share.js').Sharing} Sharing */
 
@@ -45,6 +46,25 @@ export async function saveTable({ store, api }, format, onlyShown, { progress, s
   };
   saveText(format === 'csv' ? toCsv(rows) : toJson(rows, about), format === 'csv' ? 'text/csv' : 'application/json', name);
   return { text: `Saved ${counted(rows.length, 'neuron')} to ${name}` };
+}
+
+/** @param {Sharing} sharing @param {'csv' | 'json'} format @param {import('./task.js').Work} work @returns {Promise<import('./task.js').Outcome>} */
+export async function saveConcepts({ store }, format, { progress }) {
+  const text = store.conceptText.peek().trim().toLowerCase();
+  const hidden = store.hidden.peek();
+  const sources = store.sources.peek();
+  const rows = [];
+  for (const [i, source] of sources.entries()) {
+    await progress(i / sources.length);
+    const tally = tallyLayer(layerOf(source), source.spaceAt.peek());
+    const epoch = source.epoch.peek();
+    const base = baseEpoch(store.base.peek(), source.steps.peek(), epoch);
+    rows.push(...conceptRows(tally, epoch, base, (row) => !hidden.has(tally.categories[row].name) && tally.words[row].toLowerCase().includes(text)));
+  }
+  const name = fileName(['concept-counts', ...namesOf(store)], format);
+  const about = { about: 'Concept Monitor: how many neurons have each concept', threshold_set_by_reader: store.threshold.peek() !== null };
+  saveText(format === 'csv' ? toCsv(rows) : toJson(rows, about, 'concepts'), format === 'csv' ? 'text/csv' : 'application/json', name);
+  return { text: `Saved ${counted(rows.length, 'concept')} to ${name}` };
 }
 
 /** Run, layer and step of what is shown, for file names. @param {import('../../store.js').Store} store @returns {string[]} */
