@@ -10,7 +10,8 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	@sh tests/install_chromium.sh
-	$(BIN)/python -m pytest $(ARGS)
+	@# Browsers wait a lot: two files side by side. More threads than cores would only slow each other down.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

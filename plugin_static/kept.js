@@ -5,6 +5,7 @@ import { computed, effect } from './lib.js';
 import { MAX_SMOOTHING } from './model/smooth.js';
 import { nearestIndex } from './model/steps.js';
 import { keyOf } from './source.js';
+import { MOST_NEIGHBOURS } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
 /** @typedef {import('./address.js').Address} Address */
@@ -61,6 +62,7 @@ export function keepState(store, address) {
   keep('speed', store.speed, { write: (speed) => (speed === 1 ? undefined : String(speed)), read: number, ...still });
   keep('loop', store.loop, { ...flag(false), ...still });
   keep('pinned', store.pinned, json((list) => list.length === 0, /** @returns {value is import('./source.js').NeuronRef[]} */ (value) => Array.isArray(value) && value.every(isNeuron)));
+  keep('near', store.neighbours, { write: (count) => (count === 5 ? undefined : String(count)), read: (written) => Math.max(1, Math.min(MOST_NEIGHBOURS, Math.round(number(written)))), ...still });
   keep('cards', store.neuronsAs, oneOf(['cards', 'figure']));
   keep('figcount', store.figureCount, { write: (count) => (count === 5 ? undefined : String(count)), read: (written) => Math.max(2, Math.min(6, Math.round(number(written)))) });
   keep('figsteps', store.figureSteps, json((steps) => steps === null, /** @returns {value is number[]} */ (value) => isNumbers(value) && value.length > 1 && value.length <= 6));

@@ -27,6 +27,8 @@ import { createSource, keyOf } from './source.js';
 
 /** Sources beside the first one that can be shown at once. */
 export const MAX_COMPARED = 3;
+/** Nearest neurons that a card can list. */
+export const MOST_NEIGHBOURS = 25;
 
 /** What the reader set and what was fetched; everything else follows from it. */
 function createState() {
@@ -77,6 +79,8 @@ function createState() {
     // Neurons
     hovered: signal(/** @type {NeuronRef | null} */ (null)),
     focus: signal(/** @type {NeuronRef | null} */ (null)),
+    /** How many nearest neurons a card lists. */
+    neighbours: signal(5),
     pinned: signal(/** @type {NeuronRef[]} */ ([])),
     neuronsAs: signal(/** @type {'cards' | 'figure'} */ ('cards')),
     /** Columns of the figure of neurons, and their steps where the reader chose them. */
@@ -265,6 +269,14 @@ export function createStore() {
     state.hidden.value = next;
   };
 
+  /** Show one category alone, or all again. @param {string} name category name or NONE_KEY @param {string[]} all of them */
+  const isolateCategory = (name, all) => {
+    const others = all.filter((other) => other !== name);
+    const now = state.hidden.peek();
+    const alone = !now.has(name) && others.every((other) => now.has(other));
+    state.hidden.value = new Set(alone ? [] : others);
+  };
+
   /** Ask for scalars of all shown runs. @param {string[]} tags */
   const wantScalars = (tags) => {
     const known = state.wantedScalars.peek();
@@ -273,6 +285,6 @@ export function createStore() {
 
   return {
     ...state, runNames, runIndex, layerNames, sources, first, others, data, layer, steps, epoch, step, space, spaceAt, anchors,
-    updateRun, keepingStep, seek, sourceOf, toggleTracked, setTracked, select, clearSelection, togglePinned, chooseRun, chooseLayer, toggleCompared, toggleCategory, wantScalars,
+    updateRun, keepingStep, seek, sourceOf, toggleTracked, setTracked, select, clearSelection, togglePinned, chooseRun, chooseLayer, toggleCompared, toggleCategory, isolateCategory, wantScalars,
   };
 }

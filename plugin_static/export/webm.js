@@ -1,5 +1,5 @@
 // @ts-check
-/** Encoded frames as a WebM file (https://www.matroska.org/technical/elements.html): one video track, with its duration and an index, so that players can seek. */
+/** Encoded frames as a WebM file (elements as in Matroska's specification, RFC 9559): one video track, with its duration and an index, so that players can seek. */
 
 /** @typedef {{data: Uint8Array, time: number, key: boolean}} Frame time in ms */
 /** @typedef {Uint8Array | Element[]} Content */

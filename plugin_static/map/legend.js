@@ -51,8 +51,10 @@ export function mountLegend(host, store) {
   effect(() => {
     const { colorBy: { value: colorBy }, hidden, space } = store;
     const { summary, invalid } = now.value;
+    const names = [...(space.value?.categories ?? []).map(({ name }) => name), NONE_KEY];
     const toggle = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string | number} */ slot, /** @type {number} */ count) => html`
-      <button type="button" class="legend-item" aria-pressed=${String(!hidden.value.has(name))} title="Show or dim ${label}" @click=${() => store.toggleCategory(name)}>
+      <button type="button" class="legend-item" aria-pressed=${String(!hidden.value.has(name))} title="Show or dim ${label}; shift-click: ${label} alone"
+        @click=${(/** @type {MouseEvent} */ event) => { if (event.shiftKey) store.isolateCategory(name, names); else store.toggleCategory(name); }}>
         <i class="dot slot-${slot}"></i>${label} <span class="legend-count">${formatCount(count)}</span></button>`;
     const categories = [
       ...(space.value?.categories ?? []).map(({ name, label, slot }) => toggle(name, label, colorBy === 'category' ? slot : 'plain', summary?.counts.get(name) ?? 0)),

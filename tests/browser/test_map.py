@@ -328,3 +328,15 @@ def test_many_neurons_look_the_same_and_can_be_hovered_and_selected(
     tab.until(lambda: _selected(tab) > 3000, "thousands of neurons")
     assert tab.frame.locator("#tools button[aria-label=Contours]").count() == 1
     assert tab.errors == []
+
+
+def test_shift_click_in_the_legend_shows_one_category_alone_and_all_again(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4")
+    items = tab.frame.locator("#legend .legend-item[aria-pressed]")
+
+    items.filter(has_text="object").click(modifiers=["Shift"])
+    pressed = [item.get_attribute("aria-pressed") for item in items.all()]
+    items.filter(has_text="object").click(modifiers=["Shift"])
+
+    assert sorted(pressed) == ["false"] * 6 + ["true"]
+    assert {item.get_attribute("aria-pressed") for item in items.all()} == {"true"}

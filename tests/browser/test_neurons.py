@@ -416,3 +416,15 @@ def test_names_from_the_log_stay_text_and_inside_the_card(open_tab: OpenTab) -> 
     tab.frame.wait_for_selector(".figure-images .thumb:not(.pending)")
     sizes = tab.frame.locator("#panel-neurons").evaluate("panel => [panel.scrollWidth, panel.clientWidth]")
     assert sizes[0] <= sizes[1]
+
+
+def test_the_nearest_neurons_can_be_counted_up_and_selected(open_tab: OpenTab) -> None:
+    tab = open_tab(layer="layer4", panel="neurons", neuron=9)
+    nearest = tab.frame.locator(".relatives[aria-label='Nearest neurons']")
+    tab.until(lambda: nearest.locator("li").count() == 5, "five neighbours")
+
+    nearest.get_by_text("show 25").click()
+    tab.until(lambda: nearest.locator("li").count() == 25, "twenty-five")
+    nearest.get_by_text("select on the map").click()
+
+    tab.until(lambda: "26 neurons" in tab.text("#caption .chip"), "it and its neighbours are selected")

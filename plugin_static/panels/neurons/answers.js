@@ -3,6 +3,7 @@
  * Fetches what the cards need of the route `neuron`: only when time rests, a few requests at once, none that is
  * outdated; what was answered is kept, the latest neurons first.
  */
+import { MOST_NEIGHBOURS } from '../../store.js';
 import { effect, signal, untracked } from '../../lib.js';
 import { locateImages } from '../../model/images.js';
 import { Recent, neuronKey } from '../../model/neurons.js';
@@ -29,7 +30,6 @@ const MAX_MOMENTS = 24;
 const MAX_AT_ONCE = 3;
 /** The route answers no more steps of a film at once. */
 const MAX_FILM = 64;
-export const NEIGHBOURS = 5;
 
 /** @param {import('../../store.js').Store} store @param {import('../../api.js').Api} api */
 export function createAnswers(store, api) {
@@ -79,7 +79,7 @@ export function createAnswers(store, api) {
       record.loading.value = true;
       record.control = control;
       const film = wanted.film.filter((one) => one !== wanted.step && !record.known.peek().details.has(one)).slice(0, MAX_FILM);
-      api.neuron(ref.run, ref.layer, ref.neuron, wanted.step, { k: NEIGHBOURS, across: wanted.across, film, signal: control.signal })
+      api.neuron(ref.run, ref.layer, ref.neuron, wanted.step, { k: MOST_NEIGHBOURS, across: wanted.across, film, signal: control.signal })
         .then((answer) => { record.problem.value = ''; record.times = times; record.known.value = merged(record.known.peek(), answer); })
         .catch((error) => { if (!control.signal.aborted) record.problem.value = describe(error); })
         .finally(() => { if (record.control === control) record.loading.value = false; done(); });

@@ -5,7 +5,7 @@ import { formatCount, formatNumber } from '../../model/format.js';
 import { sameNeuron } from '../../model/neurons.js';
 import { keyOf } from '../../source.js';
 import { explain, explainMark } from '../explain.js';
-import { NEIGHBOURS } from './answers.js';
+import { MOST_NEIGHBOURS } from '../../store.js';
 
 /** @typedef {import('../../model/neurons.js').Neighbour} Neighbour */
 /** @typedef {import('../../source.js').NeuronRef} NeuronRef */
@@ -38,8 +38,17 @@ export function nearestList(store, { ref, record, slotOf }, step, onOpen) {
   return html`<section class="relatives" aria-label="Nearest neurons"><h4><span><span data-explain="nearest_neurons">Nearest neurons</span> ${explainMark('nearest_neurons')}</span>
       <span class="mute" data-explain="cosine">${old ? `at step ${formatCount(moment.step)}` : 'cosine'}</span></h4>
     ${!moment ? html`<p class="hint relatives-wait">${record.problem.value ? 'Not known.' : '…'}</p>`
-      : moment.nearest.length ? html`<ul class=${old ? 'stale' : ''}>${moment.nearest.slice(0, NEIGHBOURS).map((one) => relative(store, { ...ref, neuron: one.neuron }, one, slotOf.value, onOpen))}</ul>`
+      : moment.nearest.length ? html`<ul class=${old ? 'stale' : ''}>${moment.nearest.slice(0, store.neighbours.value).map((one) => relative(store, { ...ref, neuron: one.neuron }, one, slotOf.value, onOpen))}</ul>${nearestActions(store, ref, moment.nearest)}`
       : html`<p class="hint relatives-wait">${moment.nearest_error ? `Not known: ${moment.nearest_error}.` : 'None: this neuron has no embedding at this step.'}</p>`}</section>`;
+}
+
+/** More of them or fewer, and all of them on the map. @param {import('../../store.js').Store} store @param {NeuronRef} ref @param {Neighbour[]} nearest */
+function nearestActions(store, ref, nearest) {
+  const { neighbours } = store;
+  const few = neighbours.value < Math.min(MOST_NEIGHBOURS, nearest.length);
+  const onMap = store.sources.value.some(({ key }) => key === keyOf(ref));
+  return html`<p class="relatives-actions"><button type="button" class="text-button" @click=${() => { neighbours.value = few ? MOST_NEIGHBOURS : 5; }}>${few ? `show ${Math.min(MOST_NEIGHBOURS, nearest.length)}` : 'show 5'}</button>
+    ${onMap ? html`<button type="button" class="text-button" title="Select this neuron and those listed on the map" @click=${() => store.select(keyOf(ref), [ref.neuron, ...nearest.slice(0, neighbours.peek()).map(({ neuron }) => neuron)])}>select on the map</button>` : nothing}</p>`;
 }
 
 /**

@@ -1,7 +1,6 @@
 // @ts-check
 import { describeEpoch, describeInvalid, labelHistory, suggestTracked, summariseEpoch } from '/plugin_static/model/history.js';
 import { KIND, NONE_KEY, NO_CODE, paintLayer, valueRange } from '/plugin_static/model/paint.js';
-import { searchMatches } from '/plugin_static/model/search.js';
 import { categoryOf, listCategories, spaceFromContainer } from '/plugin_static/model/space.js';
 import { equal, makeLayer, makeSpaceAnswer, ok, test } from './harness.js';
 
@@ -56,11 +55,4 @@ test('a ramp runs over the values, without a value there is no colour', () => {
   equal(paint.at(0).code, [254, 254, 0]);
   equal(paintLayer(layer, spaceAt, { ...options, colorBy: 'displacement' }).at(0).code, [NO_CODE, NO_CODE, NO_CODE]);
   equal(valueRange(makeLayer([[null]]), 'similarity'), [0, 1]);
-});
-
-test('search finds words by their beginning first, and neurons by number', () => {
-  const layer = makeLayer([[3, 3, 2]]);
-  equal(searchMatches('CAR', layer, space, 0).map((match) => (match.type === 'concept' ? [match.word, match.count] : [])), [['cart', 2], ['car', 1]]);
-  equal(searchMatches('2', layer, space, 0), [{ type: 'neuron', neuron: 2, word: 'car', slot: 0 }]);
-  equal([searchMatches('99', layer, space, 0), searchMatches('  ', layer, space, 0)], [[], []]);
 });
