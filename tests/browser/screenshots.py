@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from tqdm import tqdm
 
@@ -23,7 +24,7 @@ SCENES: dict[str, dict[str, str]] = {
     "overview": {"run": RUN, "layer": LAYER},
     "compare": {"run": RUN, "layer": LAYER, "compare": POOR, "panel": "compare"},
     "neurons": {"run": RUN, "layer": LAYER, "panel": "neurons", "neuron": "71", "pinned": CARDS},
-    "concepts": {"run": RUN, "layer": LAYER, "panel": "concepts", "names": "1"},
+    "concepts": {"run": RUN, "layer": LAYER, "panel": "concepts", "concepts": "flow"},
 }
 
 
@@ -57,6 +58,9 @@ def take(
     page.wait_for_timeout(1500)
     page.screenshot(path=path)
     context.close()
+    # A third of the size, and nobody sees it: the tab has few colours.
+    picture = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
 
 
 if __name__ == "__main__":

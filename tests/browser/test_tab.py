@@ -55,16 +55,19 @@ def test_play_advances_and_pausing_rests_on_a_logged_step(open_tab: OpenTab) -> 
     assert int(tab.step) == value
 
 
-@pytest.mark.parametrize(
-    ("key", "step"), [("ArrowRight", "8"), ("ArrowLeft", "6"), ("Home", "0"), ("End", "19"), ("PageUp", "17")]
-)
-def test_keys_step_through_time(open_tab: OpenTab, key: str, step: str) -> None:
+def test_keys_step_through_time(open_tab: OpenTab) -> None:
     tab = open_tab(step=7)
     tab.until(lambda: tab.step == "7", "the address's step is shown")
 
-    tab.press(key)
-
-    tab.until(lambda: tab.step == step, f"{key} leads to step {step}")
+    for key, step in [
+        ("ArrowRight", "8"),
+        ("ArrowLeft", "7"),
+        ("PageUp", "17"),
+        ("Home", "0"),
+        ("End", "19"),
+    ]:
+        tab.press(key)
+        tab.until(lambda step=step: tab.step == step, f"{key} leads to step {step}")
 
 
 def test_space_plays_and_pauses(open_tab: OpenTab) -> None:
