@@ -352,6 +352,7 @@ def test_the_saved_animation_plays_from_disk_without_a_request(open_tab: OpenTab
     name, content = save(tab, "Animation (HTML)")
     page, requests, errors = open_saved(tab, content, tmp_path)
     page.keyboard.press("End")
+    wait_for_step(page, 19)
     page.wait_for_timeout(200)
     at_end = page.evaluate(CANVAS_COLORS)
     page.keyboard.press("Home")

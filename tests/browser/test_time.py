@@ -357,6 +357,7 @@ def test_charts_read_the_values_at_the_cursor(open_tab: OpenTab) -> None:
 
 def test_charts_follow_the_layer(open_tab: OpenTab) -> None:
     tab = open_tab(layer="layer4")
+    tab.until(lambda: lines(tab, "loss"), "the scalars have come")
     before = (lines(tab, "anchor distance"), lines(tab, "interpretable", "path.band"), lines(tab, "loss"))
 
     tab.frame.select_option("select[aria-label=Layer]", "layer2")
