@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from tqdm import tqdm
 
@@ -58,9 +57,6 @@ def take(
     page.wait_for_timeout(1500)
     page.screenshot(path=path)
     context.close()
-    # A third of the size, and nobody sees it: the tab has few colours.
-    picture = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(path, optimize=True)
 
 
 if __name__ == "__main__":
