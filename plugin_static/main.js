@@ -118,7 +118,7 @@ export async function start(body) {
 /** Resolves once the map is drawn. @returns {Promise<void>} */
 const firstPicture = () => new Promise((resolve) => {
   const root = document.documentElement;
-  const observer = new MutationObserver(() => { if (root.dataset.ready) resolve(); });
+  const observer = new MutationObserver(() => { if (root.dataset.ready) { observer.disconnect(); resolve(); } });
   observer.observe(root, { attributeFilter: ['data-ready'] });
   setTimeout(resolve, LATEST_MS);
 });

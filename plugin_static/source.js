@@ -62,8 +62,7 @@ export function createSource(state, { run, layer: name }, leader) {
   const selection = computed(() => state.selection.value.get(key) ?? null);
   const paint = computed(() => (layer.value ? paintLayer(layer.value, spaceAt.value, {
     colorBy: state.colorBy.value, hidden: state.hidden.value, concept: state.pointedConcept.value ?? state.concept.value, sizeBySimilarity: state.sizeBySimilarity.value,
-    // A selection made in one map leaves the others as they are.
-    // A concept pointed at is brought out whole, whatever is selected.
+    // The source's own: a selection in one map leaves the others as they are. A concept pointed at is brought out whole.
     selection: state.pointedConcept.value === null ? selection.value : null,
   }) : null));
 

@@ -147,6 +147,28 @@ def test_a_link_that_would_be_too_long_leaves_the_selection_out_and_tells(open_t
     assert len(link) < 8000
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 700)])
+def test_a_link_shows_the_same_place_in_any_window(
+    open_tab: OpenTab, server: TensorBoardServer, size: tuple[int, int]
+) -> None:
+    with urllib.request.urlopen(
+        f"{server.url}data/plugin/conceptmon/anchor?run=healthy&word=garden"
+    ) as answer:
+        x, y = json.loads(answer.read())["position"]
+
+    tab = open_tab(layer="layer4", camera=f"3,{x},{y}")
+    tab.page.set_viewport_size({"width": size[0], "height": size[1]})
+    tab.page.reload()
+    frame = tab.page.wait_for_selector("iframe", state="attached").content_frame()
+    frame.wait_for_selector("html[data-loaded=true]")
+    tab.page.wait_for_timeout(500)
+
+    star = frame.locator("#map .stars path", has=frame.locator("title", has_text="garden")).bounding_box()
+    well = frame.locator("#map").bounding_box()
+    assert star["x"] + star["width"] / 2 == pytest.approx(well["x"] + well["width"] / 2, abs=6)
+    assert star["y"] + star["height"] / 2 == pytest.approx(well["y"] + well["height"] / 2, abs=6)
+
+
 @pytest.mark.parametrize("step", [7, 19])
 def test_the_table_has_the_numbers_of_the_route_export(
     open_tab: OpenTab, server: TensorBoardServer, step: int
