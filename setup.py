@@ -10,6 +10,13 @@ VERSION = re.search(
     r'__version__ = "(.+?)"', (ROOT / "conceptmon_tb/__init__.py").read_text(encoding="utf-8")
 )[1]
 
+EXTRAS = {
+    "accelerate": ["accelerate>=1.0"],
+    "export": ["matplotlib>=3.7", "pandas>=2.0"],
+    "lightning": ["lightning>=2.2"],
+    "transformers": ["accelerate>=1.0", "transformers>=4.40"],
+}
+
 setup(
     name="conceptmon-tb",
     version=VERSION,
@@ -36,7 +43,9 @@ setup(
         "umap-learn>=0.5.5",
     ],
     extras_require={
+        **EXTRAS,
         "test": [
+            *sorted({requirement for extra in EXTRAS.values() for requirement in extra}),
             "axe-playwright-python",
             "hypothesis",
             "mypy",

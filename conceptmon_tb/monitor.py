@@ -7,6 +7,7 @@ import math
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +36,18 @@ from conceptmon_tb.space import PlacedConcepts, make_space
 from conceptmon_tb.training_state import preserve_rng_streams, unwrap_model
 
 logger = logging.getLogger(__name__)
+
+
+class Collected(NamedTuple):
+    """What a model answers to the probe at one moment, before any concept is named.
+
+    Attributes:
+        activations: By layer, on the CPU.
+        scan: What the detector gathered from whole activation maps; None where it needs none.
+    """
+
+    activations: dict[str, Activations]
+    scan: MapScan | None
 
 
 class ConceptMonitor:
@@ -167,26 +180,60 @@ class ConceptMonitor:
         Raises:
             ValueError: A layer or tracked neuron does not exist, or a layer's output has no row per image.
         """
+        return self.score(self.collect(model), model)
+
+    def collect(self, model: nn.Module) -> Collected:
+        """Run the probe through a model and keep what its layers answer: the first half of `observe`.
+
+        Args:
+            model: As for `observe`, and left exactly as it was.
+
+        Returns:
+            Plain data, which can be pickled: it may be scored later, or in another process.
+
+        Raises:
+            TypeError: `model` is no module.
+            ValueError: As for `observe`.
+        """
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         find_layers(model, self.layers)
-        inner = unwrap_model(model)
-        before = self._before.get(inner, {})
         with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
-            observer = self._observer
-            activations, scan = self._run_probe(inner, observer.reference)
+            return self._run_probe(unwrap_model(model), self._observer.reference)
+
+    def score(self, collected: Collected, model: nn.Module | None = None) -> dict[str, ConceptSnapshot]:
+        """Name the concepts of what was collected: the second half of `observe`.
+
+        Args:
+            collected: From `collect`.
+            model: Whose movement it belongs to: displacement is measured from what was scored last for the
+                same model object. None: displacement is not known.
+
+        Returns:
+            A snapshot for every layer, in the order of `layers`.
+
+        Raises:
+            ValueError: A tracked neuron does not exist.
+        """
+        trajectory = None if model is None else unwrap_model(model)
+        before = self._before.get(trajectory, {}) if trajectory is not None else {}
+        with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
             seen = {
                 layer: observe_layer(
-                    layer, answers, observer, self.track.get(layer, ()), before.get(layer), scan
+                    layer,
+                    answers,
+                    self._observer,
+                    self.track.get(layer, ()),
+                    before.get(layer),
+                    collected.scan,
                 )
-                for layer, answers in activations.items()
+                for layer, answers in collected.activations.items()
             }
-        self._before[inner] = {layer: placement for layer, (_, placement) in seen.items()}
+        if trajectory is not None:
+            self._before[trajectory] = {layer: placement for layer, (_, placement) in seen.items()}
         return {layer: snapshot for layer, (snapshot, _) in seen.items()}
 
-    def _run_probe(
-        self, model: nn.Module, reference: Reference
-    ) -> tuple[dict[str, Activations], MapScan | None]:
+    def _run_probe(self, model: nn.Module, reference: Reference) -> Collected:
         """One forward pass for all layers, and as many more as the detector wants to see the maps."""
         scan = self.detector.scan(reference)
         activations = collect_activations(
@@ -203,7 +250,7 @@ class ConceptMonitor:
             for _ in range(1, scan.passes):
                 batches = self.probe.batches()
                 scan_maps(model, self.layers, batches, len(self.probe), scan, precision=self.precision)
-        return activations, scan
+        return Collected(activations, scan)
 
     @cached_property
     def _placed(self) -> PlacedConcepts:

@@ -81,7 +81,9 @@ def test_the_threshold_recounts_at_once_and_goes_back_to_the_logged_one(open_tab
     tab.until(lambda: interpretable(tab) < logged, "a higher threshold lets fewer pass")
 
     assert tab.step == step, "the arrows move the slider, not time"
-    assert passing(tab).split(": ")[1].startswith(f"{interpretable(tab)} of ")
+    tab.until(
+        lambda: passing(tab).split(": ")[1].startswith(f"{interpretable(tab)} of "), "caption and slider agree"
+    )
     tab.frame.fill(".threshold-value", "0")
     tab.frame.press(".threshold-value", "Tab")
     tab.until(lambda: interpretable(tab) > logged, "a lower one lets more pass")

@@ -1,4 +1,5 @@
 import copy
+import pickle
 import warnings
 from functools import cache
 
@@ -177,6 +178,24 @@ def test_displacement_is_measured_from_the_last_observation_of_the_same_model(ne
     expected = np.linalg.norm(moved.embedding - first.embedding, axis=1)
     assert np.allclose(moved.displacement[both], expected[both], atol=1e-5)
     assert moved.displacement[both].max() > 0
+
+
+def test_what_is_collected_may_be_scored_later_and_elsewhere(net: Net) -> None:
+    live, later = make(), make()
+    seen, collected = [], []
+    for _ in range(2):
+        seen.append(live.observe(net))
+        collected.append(pickle.dumps(later.collect(net)))
+        with torch.no_grad():
+            net.second[0].weight.neg_()
+
+    for observed, pickled in zip(seen, collected, strict=True):
+        scored = later.score(pickle.loads(pickled), net)
+        for layer, snapshot in observed.items():
+            np.testing.assert_array_equal(scored[layer].embedding, snapshot.embedding)
+            np.testing.assert_array_equal(scored[layer].displacement, snapshot.displacement)
+    assert np.nanmax(seen[1]["second"].displacement) > 0
+    assert np.isnan(later.score(pickle.loads(collected[0]))["second"].displacement).all()
 
 
 def test_a_failed_observation_is_not_the_one_that_displacement_starts_from(net: Net) -> None:

@@ -1,0 +1,1 @@
+"""Concept Monitor inside training libraries, each an optional dependency of its own."""
