@@ -82,7 +82,7 @@ def test_the_threshold_recounts_at_once_and_goes_back_to_the_logged_one(open_tab
 
     assert tab.step == step, "the arrows move the slider, not time"
     tab.until(
-        lambda: passing(tab).split(": ")[1].startswith(f"{interpretable(tab)} of "), "caption and slider agree"
+        lambda: passing(tab).split(": ")[1].startswith(f"{interpretable(tab)} of "), "the caption agrees"
     )
     tab.frame.fill(".threshold-value", "0")
     tab.frame.press(".threshold-value", "Tab")
