@@ -8,7 +8,6 @@ is, is noted on the way.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from conceptmon_tb.detectors import MapScan
+from conceptmon_tb.named_layers import find_layers
 from conceptmon_tb.patches import Peaks, find_peaks
-from conceptmon_tb.pooling import Pooling, Tokens, find_maps, first_tensor, pool_output, token_rule
-from conceptmon_tb.training_state import (
-    has_foreign_hooks,
-    preserve_training_state,
-    strip_wrapper_prefix,
-    unwrap_model,
-)
+from conceptmon_tb.pooling import Pooling, Tokens, find_maps, pool_output, real_tensor, token_rule
+from conceptmon_tb.probe_forward import Forward, ProbeForward
+from conceptmon_tb.training_state import has_foreign_hooks, preserve_training_state, unwrap_model
 
 Precision = Literal["fp32", "bf16"]
 
@@ -43,34 +39,6 @@ class Activations(NamedTuple):
     peaks: Peaks | None
 
 
-def find_layers(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
-    """Look up layers by name.
-
-    Args:
-        model: The monitored model, wrapped or not.
-        layers: Names in `model.named_modules()`; a prefix that a wrapper adds is ignored.
-
-    Returns:
-        Module of every name, in the order given.
-
-    Raises:
-        ValueError: A layer does not exist; the message lists the nearest names.
-    """
-    modules = dict(unwrap_model(model).named_modules())
-    found = {}
-    for layer in layers:
-        name = layer if layer in modules else strip_wrapper_prefix(layer)
-        if not name or name not in modules:
-            names = [n for n in modules if n]
-            near = difflib.get_close_matches(layer, names, n=5, cutoff=0.4) or names[:5]
-            raise ValueError(
-                f"layers: the model has no layer {layer!r}; nearest names: {', '.join(near)} "
-                f"(all of them: [name for name, _ in model.named_modules()])"
-            )
-        found[layer] = modules[name]
-    return found
-
-
 def collect_activations(
     model: nn.Module,
     layers: Sequence[str],
@@ -81,6 +49,7 @@ def collect_activations(
     tokens: Tokens = "auto",
     precision: Precision = "fp32",
     scan: MapScan | None = None,
+    forward: Forward | None = None,
 ) -> dict[str, Activations]:
     """Run the probe through a model once and keep one number, and one place, per neuron and image.
 
@@ -101,14 +70,17 @@ def collect_activations(
             class_embedding, cls_embedding), else "mean".
         precision: "bf16" runs the forward under autocast: faster, nearly the same top images.
         scan: What a detector gathers from the maps on the way: its first pass.
+        forward: How to call the model with a batch of images, `(model, images) -> anything`; None:
+            `model(images)`.
 
     Returns:
         For every layer, on the CPU. Maps over the image are those of conv layers and, with "mean" over
         tokens, the tokens of a model that cuts its input into patches by one convolution.
 
     Raises:
-        ValueError: Unknown layer, a layer that the forward never calls, or an output that is not one row
-            per image.
+        TypeError: The model takes something else than one batch of images.
+        ValueError: Unknown layer, a layer that the forward never calls, an output that is not one row
+            per image, or a model that is not ready to be run.
     """
     found = find_layers(model, layers)
     inner = unwrap_model(model)
@@ -121,7 +93,7 @@ def collect_activations(
             _store(collected, layer, tap.pooled.pop(layer, None), start, size, num_images)
             _store_peaks(peaks, layer, tap.peaks.pop(layer, None), start, num_images)
 
-    _run_probe(inner, found, tap, batches, num_images, precision, keep)
+    _run_probe(inner, found, tap, batches, num_images, precision, forward, keep)
     return {layer: Activations(values.cpu(), _on_cpu(peaks[layer])) for layer, values in collected.items()}
 
 
@@ -133,6 +105,7 @@ def scan_maps(
     scan: MapScan,
     *,
     precision: Precision = "fp32",
+    forward: Forward | None = None,
 ) -> None:
     """Run the probe through a model once more, for one further pass of a detector over the maps.
 
@@ -143,10 +116,11 @@ def scan_maps(
         num_images: Images in all batches.
         scan: What gathers from the maps.
         precision: As for `collect_activations`.
+        forward: As for `collect_activations`.
     """
     inner = unwrap_model(model)
     tap = _Tap(inner, "mean", "mean", scan, only_maps=True)
-    _run_probe(inner, find_layers(model, layers), tap, batches, num_images, precision)
+    _run_probe(inner, find_layers(model, layers), tap, batches, num_images, precision, forward)
 
 
 def _run_probe(
@@ -156,20 +130,23 @@ def _run_probe(
     batches: Iterable[Tensor],
     num_images: int,
     precision: Precision,
+    forward: Forward | None,
     keep: Callable[[int, int], None] = lambda start, size: None,  # noqa: ARG005
 ) -> None:
     """Run batch after batch; `keep` is told first image and size of each while the tap holds its answers."""
-    device, dtype = _device_and_dtype(model)
+    run = ProbeForward(model, forward)
     start = 0
-    stop = _EarlyStop(model)
+    stop = _EarlyStop(has_foreign_hooks(model))
     with (
         preserve_training_state(model),
         _hooks(layers, tap, stop),
-        torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
+        torch.autocast(
+            run.device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
+        ),
     ):
         for batch in batches:
             tap.start, tap.input_shape = start, batch.shape
-            stop.run(model, batch.to(device=device, dtype=dtype if batch.is_floating_point() else None))
+            stop.run(run, batch)
             keep(start, batch.shape[0])
             tap.hand_over_maps()
             start += batch.shape[0]
@@ -195,7 +172,7 @@ class _Tap:
     maps: dict[str, Tensor] = field(default_factory=dict)
 
     def take(self, layer: str, module: nn.Module, output: Any) -> None:
-        output = first_tensor(output, layer).detach()
+        output = real_tensor(output, layer)
         maps = find_maps(output, module, self.model, self.input_shape)
         if maps is not None and self.scan is not None:
             # A shared module may be called again, and a later in-place operation may alter the maps.
@@ -228,8 +205,8 @@ class _EarlyStop:
     end after it.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._allowed = not has_foreign_hooks(model)
+    def __init__(self, foreign_hooks: bool) -> None:
+        self._allowed = not foreign_hooks
         self._expected: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
 
@@ -238,10 +215,10 @@ class _EarlyStop:
         if self._allowed and self._calls == self._expected:
             raise _Seen
 
-    def run(self, model: nn.Module, batch: Tensor) -> None:
+    def run(self, forward: Callable[[Tensor], None], batch: Tensor) -> None:
         self._calls.clear()
         try:
-            model(batch)
+            forward(batch)
         except _Seen:
             return
         self._expected = Counter(self._calls)
@@ -265,20 +242,14 @@ def _hooks(layers: Mapping[str, nn.Module], tap: _Tap, stop: _EarlyStop) -> Iter
             handle.remove()
 
 
-def _device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    for tensor in (*model.parameters(), *model.buffers()):
-        if tensor.is_floating_point():
-            return tensor.device, tensor.dtype
-    return torch.device("cpu"), torch.float32
-
-
 def _store(
     collected: dict[str, Tensor], layer: str, rows: Tensor | None, start: int, batch: int, num_images: int
 ) -> None:
     if rows is None:
         raise ValueError(
-            f"layers: the model's forward never called {layer!r}; "
-            f"choose a layer that it uses in evaluation mode"
+            f"layers: the model's forward never called {layer!r} as a module; choose a layer that it uses in "
+            f"evaluation mode. Hooks do not see a module whose weights are used directly (out_proj of "
+            f"nn.MultiheadAttention), nor one run as .forward(...): choose the module around it"
         )
     if rows.shape[0] != batch:
         raise ValueError(

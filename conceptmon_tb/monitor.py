@@ -18,7 +18,6 @@ from conceptmon_tb.activations import (
     Precision,
     check_choice,
     collect_activations,
-    find_layers,
     scan_maps,
 )
 from conceptmon_tb.concepts import ConceptSet
@@ -26,10 +25,12 @@ from conceptmon_tb.detectors import ClipDissect, ConceptDetector, MapScan, Refer
 from conceptmon_tb.encoders import ConceptEncoder, WorldEncoder
 from conceptmon_tb.explanation import Explainer
 from conceptmon_tb.functional.null import quantile_rank
+from conceptmon_tb.named_layers import find_layers
 from conceptmon_tb.observation import Observer, observe_layer
 from conceptmon_tb.placing import Placement
 from conceptmon_tb.pooling import Pooling, Tokens
 from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.probe_forward import Forward, ProbeForward
 from conceptmon_tb.projection import ConceptMap
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
 from conceptmon_tb.space import PlacedConcepts, make_space
@@ -72,6 +73,8 @@ class ConceptMonitor:
         pooling: Over the space of conv maps: "mean" or "max".
         tokens: Of transformers: "auto", "cls" or "mean" (see `activations.collect_activations`).
         precision: Of the monitored model's forward: "fp32", or "bf16" under autocast.
+        forward: How to call the model with a batch of images, `(model, images) -> anything`, for instance
+            `lambda model, images: model(pixel_values=images)`. None: `model(images)`.
         explain: Also explain every neuron as a weighted sum of up to five concepts, and count how many
             concepts it serves; where the detector knows how much of each concept is in each picture.
         concept_map: A map of the concepts; None: fitted by UMAP once (the world's is shipped).
@@ -105,6 +108,7 @@ class ConceptMonitor:
         threshold_level: float = 0.01,
         tokens: Tokens = "auto",
         precision: Precision = "fp32",
+        forward: Forward | None = None,
         explain: bool = True,
         concept_map: ConceptMap | None = None,
         seed: int = 0,
@@ -136,6 +140,11 @@ class ConceptMonitor:
         ):
             if part is not None and not isinstance(part, kind):
                 raise TypeError(f"{argument} must be a {kind.__name__} or None, got {type(part).__name__}")
+        if forward is not None and not callable(forward):
+            raise TypeError(
+                f"forward must be a function (model, images) or None, got {type(forward).__name__}"
+            )
+        self.forward = forward
         self.anchor_set, self.pooling, self.tokens, self.precision = anchor_set, pooling, tokens, precision
         self.seed, self.strict, self.progress, self.explain = seed, strict, progress, explain
         self.detector: ConceptDetector = ClipDissect() if detector is None else detector
@@ -171,14 +180,15 @@ class ConceptMonitor:
         Displacement is measured from the last observation of the same model object.
 
         Args:
-            model: The model, in any mode and on any device; `torch.compile`, DataParallel and
-                DistributedDataParallel wrappers are looked through.
+            model: The model, in any mode and on any device, wrapped or compiled (see docs/models.md).
 
         Returns:
             A snapshot for every layer, in the order of `layers`.
 
         Raises:
-            ValueError: A layer or tracked neuron does not exist, or a layer's output has no row per image.
+            TypeError: The model takes something else than one batch of images; give `forward`.
+            ValueError: A layer or tracked neuron does not exist, a layer's output has no row per image, or
+                the model cannot be run yet.
         """
         return self.score(self.collect(model), model)
 
@@ -192,12 +202,13 @@ class ConceptMonitor:
             Plain data, which can be pickled: it may be scored later, or in another process.
 
         Raises:
-            TypeError: `model` is no module.
+            TypeError: `model` is no module, or takes something else than one batch of images.
             ValueError: As for `observe`.
         """
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         find_layers(model, self.layers)
+        ProbeForward(unwrap_model(model), self.forward)  # fails before the probe is prepared, if at all
         with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
             return self._run_probe(unwrap_model(model), self._observer.reference)
 
@@ -245,11 +256,20 @@ class ConceptMonitor:
             tokens=self.tokens,
             precision=self.precision,
             scan=scan,
+            forward=self.forward,
         )
         if scan is not None:
             for _ in range(1, scan.passes):
                 batches = self.probe.batches()
-                scan_maps(model, self.layers, batches, len(self.probe), scan, precision=self.precision)
+                scan_maps(
+                    model,
+                    self.layers,
+                    batches,
+                    len(self.probe),
+                    scan,
+                    precision=self.precision,
+                    forward=self.forward,
+                )
         return Collected(activations, scan)
 
     @cached_property

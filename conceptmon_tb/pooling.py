@@ -6,9 +6,11 @@ layer. Which axis that is, the layer's module tells.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 Pooling = Literal["mean", "max"]
@@ -25,20 +27,23 @@ def pool_output(given: Any, module: nn.Module, layer: str, pooling: str, over_to
     """One number per image and neuron, in new memory.
 
     Args:
-        given: What the layer gave: a tensor, a tuple that starts with one, or a mapping that names one.
+        given: What the layer gave: a tensor, a tuple that starts with one, or a mapping or dataclass that
+            names one.
         module: The layer.
         layer: Its name, for messages.
         pooling: "mean" or "max" over space.
         over_tokens: "cls" or "mean" over tokens.
 
     Returns:
-        `(batch, neurons)` tensor that shares no memory with `given`.
+        `(batch, neurons)` tensor that shares no memory with `given`; means are float32 where the layer
+        gives half precision.
 
     Raises:
-        ValueError: A mapping without a clear output, or a tensor with fewer than two dimensions.
+        ValueError: A mapping without a clear output, a tensor with fewer than two dimensions or without
+            values to be compared.
         TypeError: No tensor in the output.
     """
-    output = first_tensor(given, layer).detach()
+    output = real_tensor(given, layer)
     if output.ndim < 2:
         raise ValueError(
             f"layers: {layer!r} gives a tensor of shape {tuple(output.shape)}; one row per image is needed, "
@@ -48,13 +53,18 @@ def pool_output(given: Any, module: nn.Module, layer: str, pooling: str, over_to
         return output.clone()
     if output.ndim == 3 and not isinstance(module, _SEQUENCE_CHANNELS_FIRST):
         output = _batch_first_tokens(output, module)
-        return output[:, 0].clone() if over_tokens == "cls" else output.mean(dim=1)
+        return output[:, 0].clone() if over_tokens == "cls" else _mean(output, (1,))
     space = (
         tuple(range(1, output.ndim - 1))
         if _is_channels_last(output, module)
         else tuple(range(2, output.ndim))
     )
-    return output.amax(dim=space) if pooling == "max" else output.mean(dim=space)
+    return output.amax(dim=space) if pooling == "max" else _mean(output, space)
+
+
+def _mean(output: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """In float32 at least: a mean of half precision would be rounded to half precision."""
+    return output.mean(dim=dims, dtype=torch.promote_types(output.dtype, torch.float32))
 
 
 def find_maps(
@@ -108,17 +118,52 @@ def _is_channels_last(output: Tensor, module: nn.Module) -> bool:
     return last
 
 
+def real_tensor(given: Any, layer: str) -> Tensor:
+    """The tensor in what a layer gave, with values that can be compared and averaged.
+
+    Args:
+        given: A tensor, a tuple that starts with one, or a mapping or dataclass that names one.
+        layer: Name of the layer, for messages.
+
+    Returns:
+        Dense floating-point tensor without gradient; of quantised and whole numbers a float32 copy.
+
+    Raises:
+        ValueError: A mapping without a clear output, complex numbers, rows of different lengths, or a layer
+            that is called inside a transform of `torch.func`.
+        TypeError: No tensor in it.
+    """
+    output = first_tensor(given, layer).detach()
+    if torch._C._functorch.is_functorch_wrapped_tensor(output):  # noqa: SLF001 (no public way)
+        raise ValueError(
+            f"layers: {layer!r} runs inside a transform of torch.func (vmap, grad, ...), where there is no "
+            f"batch to look at; choose a layer outside of it"
+        )
+    if output.is_nested or output.is_complex():
+        kind = "complex numbers" if output.is_complex() else "rows of different lengths (a nested tensor)"
+        raise ValueError(
+            f"layers: {layer!r} gives {kind}; choose a layer that gives real numbers in one shape"
+        )
+    if output.is_quantized:
+        output = output.dequantize()
+    if output.layout != torch.strided:
+        output = output.to_dense()
+    return output if output.is_floating_point() and output.element_size() > 1 else output.float()
+
+
 def first_tensor(output: Any, layer: str) -> Tensor:
     """The tensor in what a layer gave.
 
     Args:
-        output: A tensor, a tuple that starts with one, or a mapping that names one.
+        output: A tensor, a tuple that starts with one, or a mapping or dataclass that names one.
         layer: Name of the layer, for messages.
 
     Raises:
         ValueError: A mapping without a clear output.
         TypeError: No tensor in it.
     """
+    if dataclasses.is_dataclass(output) and not isinstance(output, (Mapping, type)):
+        output = {field.name: getattr(output, field.name) for field in dataclasses.fields(output)}
     if isinstance(output, Mapping):
         named = [output[key] for key in _OUTPUT_KEYS if isinstance(output.get(key), Tensor)]
         tensors = [value for value in output.values() if isinstance(value, Tensor)]

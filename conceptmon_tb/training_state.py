@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from conceptmon_tb.module_state import is_sharded, remember_modules
+
 DEFAULT_SEED = 20230927
-_WRAPPER_ATTRIBUTES = ("_orig_mod", "module")
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
-    """Give the user's own module inside `torch.compile`, DataParallel and DistributedDataParallel.
+    """Give the user's own module inside `torch.compile`, DataParallel, DDP and averaged weights.
 
     Hooks do not fire inside a compiled graph, and the wrappers put a prefix before layer names. The
     inner module shares its weights with the wrapper.
@@ -32,7 +34,7 @@ def unwrap_model(model: nn.Module) -> nn.Module:
     Returns:
         The innermost module; `model` itself when it is not wrapped.
     """
-    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.optim.swa_utils.AveragedModel)
     while True:
         compiled = getattr(model, "_orig_mod", None)
         if isinstance(compiled, nn.Module):
@@ -41,18 +43,6 @@ def unwrap_model(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             return model
-
-
-def strip_wrapper_prefix(layer: str) -> str:
-    """Drop the prefixes that wrappers put before a layer's name.
-
-    >>> strip_wrapper_prefix("module._orig_mod.layer4")
-    'layer4'
-    """
-    parts = layer.split(".")
-    while len(parts) > 1 and parts[0] in _WRAPPER_ATTRIBUTES:
-        parts = parts[1:]
-    return ".".join(parts)
 
 
 def has_foreign_hooks(model: nn.Module) -> bool:
@@ -65,7 +55,7 @@ def has_foreign_hooks(model: nn.Module) -> bool:
         model: The user's own module.
 
     Returns:
-        True for hooks of any module or of all modules, scripted and fully sharded modules.
+        True for hooks of any module or of all modules, scripted, offloaded and fully sharded modules.
     """
     shared = torch.nn.modules.module
     if shared._global_forward_hooks or shared._global_forward_pre_hooks:  # noqa: SLF001 (no public way)
@@ -74,7 +64,8 @@ def has_foreign_hooks(model: nn.Module) -> bool:
         module._forward_hooks  # noqa: SLF001
         or module._forward_pre_hooks  # noqa: SLF001
         or isinstance(module, torch.jit.ScriptModule)
-        or type(module).__name__ == "FullyShardedDataParallel"
+        or hasattr(module, "_hf_hook")
+        or is_sharded(module)
         for module in model.modules()
     )
 
@@ -112,10 +103,11 @@ def preserve_training_state(model: nn.Module, seed: int = DEFAULT_SEED) -> Itera
     """Run a block with the model in evaluation mode and put everything back afterwards.
 
     Inside, every module's `training` flag is False (set directly: a model's own `train()` may merge
-    weights or freeze layers), gradients are off and autocast is disabled. Afterwards, also after an
-    exception: `training` of each module, buffers (content and identity), `requires_grad`, the grad
-    mode, cuDNN's flags and the global random streams are as before. Weights are not copied; a forward
-    that writes to them is reported.
+    weights or freeze layers), gradients, inference mode and autocast are off, and compiled parts run
+    uncompiled. Afterwards, also after an exception: `training` of each module, buffers and plain
+    attributes (content and identity, see `module_state`), `requires_grad`, the grad mode, cuDNN's flags
+    and the global random streams are as before. Weights are not copied; a forward that writes to them is
+    reported.
 
     Args:
         model: The model in training.
@@ -126,15 +118,17 @@ def preserve_training_state(model: nn.Module, seed: int = DEFAULT_SEED) -> Itera
     """
     modules = list(model.modules())
     training = [module.training for module in modules]
-    buffers = [
-        (module, name, buffer, None if buffer is None else buffer.detach().clone())
-        for module in modules
-        for name, buffer in module._buffers.items()  # noqa: SLF001 (named_buffers hides None and shared ones)
-    ]
-    parameters = [(name, p, p._version, p.requires_grad) for name, p in model.named_parameters()]  # noqa: SLF001
+    restore_modules = remember_modules(modules)
+    parameters = [(name, p, _version(p), p.requires_grad) for name, p in model.named_parameters()]
     cudnn = torch.backends.cudnn
     cudnn_flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
-    with preserve_rng_streams(seed), torch.no_grad(), _autocast_disabled():
+    with (
+        preserve_rng_streams(seed),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        _autocast_disabled(),
+        _compiled_code_left_alone(),
+    ):
         try:
             for module in modules:
                 module.training = False
@@ -142,31 +136,22 @@ def preserve_training_state(model: nn.Module, seed: int = DEFAULT_SEED) -> Itera
         finally:
             for module, flag in zip(modules, training, strict=True):
                 module.training = flag
-            for module, name, buffer, content in buffers:
-                _restore_buffer(module, name, buffer, content)
+            restore_modules()
             for _, parameter, _, requires_grad in parameters:
                 if parameter.requires_grad != requires_grad:
                     parameter.requires_grad_(requires_grad)
             cudnn.enabled, cudnn.benchmark, cudnn.deterministic = cudnn_flags
     for name, parameter, version, _ in parameters:
-        if parameter._version != version:  # noqa: SLF001
+        if _version(parameter) != version:
             raise RuntimeError(
                 f"the model's forward wrote to its own parameter {name!r} in evaluation mode, so training is "
                 f"not what it was without monitoring; let the forward write only while self.training is True"
             )
 
 
-def _restore_buffer(module: nn.Module, name: str, buffer: Tensor | None, content: Tensor | None) -> None:
-    if module._buffers.get(name) is not buffer:  # noqa: SLF001
-        module._buffers[name] = buffer  # noqa: SLF001
-    if buffer is not None and content is not None and not _same_bits(buffer, content):
-        buffer.copy_(content)
-
-
-def _same_bits(left: Tensor, right: Tensor) -> bool:
-    if left.shape != right.shape or left.dtype != right.dtype:
-        return False
-    return torch.equal(left.reshape(-1).view(torch.uint8), right.reshape(-1).view(torch.uint8))
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written to; torch does not count for those made in inference mode."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 @contextlib.contextmanager
@@ -176,4 +161,17 @@ def _autocast_disabled() -> Iterator[None]:
         stack.enter_context(torch.autocast("cpu", enabled=False))
         if torch.cuda.is_available():
             stack.enter_context(torch.autocast("cuda", enabled=False))
+        yield
+
+
+@contextlib.contextmanager
+def _compiled_code_left_alone() -> Iterator[None]:
+    """Run what was compiled as the plain Python it was compiled from.
+
+    Hooks see nothing inside a compiled part, and a compiled part that meets the probe's batches, hooks and
+    modes would be compiled anew for them. Where nothing was compiled yet, the compiler is not even loaded.
+    """
+    with contextlib.ExitStack() as stack:
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
