@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conceptmon_tb import functional
+    from conceptmon_tb import export, functional
     from conceptmon_tb.concepts import ConceptSet
     from conceptmon_tb.detectors import ClipDissect, ConceptDetector, Descriptions, NetworkDissection
     from conceptmon_tb.encoders import ConceptEncoder, OpenClipEncoder, WorldEncoder
@@ -59,14 +59,15 @@ __all__ = [
     "WorldEncoder",
     "__version__",
     "add_concepts",
+    "export",
     "functional",
     "read_run",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "functional":
-        return importlib.import_module("conceptmon_tb.functional")
+    if name in ("export", "functional"):
+        return importlib.import_module(f"conceptmon_tb.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(f"conceptmon_tb.{_HOME[name]}"), name)
     raise AttributeError(f"module 'conceptmon_tb' has no attribute {name!r}")
