@@ -22,6 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from conceptmon_tb.monitor import ConceptMonitor
 from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
 from conceptmon_tb.summary import concept_summary, space_summary
 
@@ -35,7 +36,7 @@ class _Sent:
 
     space: str = ""
     images: set[int] = field(default_factory=set)
-    steps: set[tuple[str, int]] = field(default_factory=set)
+    session: Session | None = None
     warned: bool = False
 
 
@@ -46,7 +47,10 @@ class ConceptWriter(SummaryWriter):
     """A SummaryWriter that also knows how to log concepts.
 
     A fresh run starts with a START event at step 0, so that a later `purge_step=k` hides the steps from k
-    on in both of TensorBoard's loading modes; a folder that holds event files already is only continued.
+    on in both of TensorBoard's loading modes; a folder that holds event files already is only continued. An
+    epoch is in the event file when `add_concepts` returns: a crash after that does not lose it. A folder that
+    another process is writing to is left to it, and this run goes to a new one beside it (`log_dir` tells
+    which), with a warning; see docs/resume.md.
 
     Args:
         log_dir: The run's folder; as in SummaryWriter.
@@ -54,11 +58,13 @@ class ConceptWriter(SummaryWriter):
         strict: True raises a failure inside monitoring or writing; False warns once and goes on; None does
             as `monitor.strict` says.
         purge_step: Resume from a checkpoint: hide what an earlier session logged at this step and later.
-            Without it, a step that an earlier session logged must not be logged again.
+            Without it, what an earlier session logged stays, and steps up to its last one are not logged
+            again (a warning, or with `strict` a ValueError).
         **options: Further keyword arguments of SummaryWriter.
 
     Raises:
         OSError: The folder cannot be made or written to.
+        RuntimeError: Another process is writing to the folder, with `strict`.
     """
 
     def __init__(
@@ -75,11 +81,17 @@ class ConceptWriter(SummaryWriter):
         self.monitor = monitor
         self.strict = strict if strict is not None else bool(monitor is not None and monitor.strict)
         is_local = log_dir is not None and "://" not in str(log_dir)
+        session, self._lock = Session(None), None
         if is_local:
-            _check_folder(Path(str(log_dir)))
-        is_fresh = not log_dir or (is_local and not any(Path(str(log_dir)).glob("*tfevents*")))
-        if purge_step is None and is_fresh:
+            folder = Path(str(log_dir))
+            _check_folder(folder)
+            folder, self._lock = open_folder(folder, strict=self.strict)
+            weakref.finalize(self, self._lock.release)
+            session = resume(folder, purge_step, monitor.layers if monitor is not None else None)
+            log_dir = folder
+        if purge_step is None and (not log_dir or (is_local and not session.history.sizes)):
             purge_step = 0
+        _sent[self] = _Sent(session=session)
         super().__init__(None if log_dir is None else str(log_dir), purge_step=purge_step, **options)
 
     def add_concepts(self, model: nn.Module, global_step: int, walltime: float | None = None) -> None:
@@ -105,7 +117,7 @@ class ConceptWriter(SummaryWriter):
         _check_open(self)
         self._reopen_if_failed()
         sent = _sent.setdefault(self, _Sent())
-        if _is_repeated(sent, self.monitor.layers, step, self.strict):
+        if _is_repeated(_session(self, sent), self.monitor.layers, step, self.strict):
             return
         try:
             snapshots = self.monitor.observe(model)
@@ -117,10 +129,26 @@ class ConceptWriter(SummaryWriter):
         add_concepts(self, snapshots, step, self.monitor.probe, walltime, strict=self.strict)
 
     def _get_file_writer(self) -> Any:
+        session, purge_step = _sent[self].session, self.purge_step
+        is_new = self.file_writer is None or self.all_writers is None
+        if is_new and session is not None and (message := wait_for_a_later_name(session.folder)) is not None:
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
         file_writer: Any = super()._get_file_writer()  # type: ignore[no-untyped-call]
+        if is_new and session is not None:
+            is_first_start = session.history.sizes and not session.history.starts
+            session.use_file(_file_name(file_writer))
+            if purge_step is not None and is_first_start:
+                # TensorBoard's Python loader ignores the first START event of a run.
+                start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+                file_writer.add_event(event_pb2.Event(step=purge_step, session_log=start))
         if not isinstance(file_writer.event_writer, _GuardedEventWriter):
             file_writer.event_writer = _GuardedEventWriter(file_writer.event_writer, self)
         return file_writer
+
+    def release(self) -> None:
+        """Let other processes write to the folder; closing does it."""
+        if self._lock is not None:
+            self._lock.release()
 
     def _reopen_if_failed(self) -> None:
         """Try a new event file after a failed write: the disk may have room again."""
@@ -184,7 +212,7 @@ def add_concepts(
     step = _check_step(global_step)
     _check_open(writer)
     sent = _sent.setdefault(writer, _Sent())
-    if not snapshots or _is_repeated(sent, snapshots, step, strict):
+    if not snapshots or _is_repeated(_session(writer, sent), snapshots, step, strict):
         return
     try:
         _write(writer, sent, snapshots, step, images, walltime)
@@ -208,17 +236,25 @@ def _write(
             f"snapshots of one step must share one space, got {len(spaces)}; log them at two steps"
         )
     (fingerprint, space), *_ = spaces.items()
-    new = _new_images(snapshots, images, sent.images)
+    session = _session(writer, sent)
+    is_new_space = fingerprint != sent.space
+    if is_new_space and not session.may_send_space(step):
+        raise ValueError(
+            f"another concept space is in the log at global_step={step} or later already; log the new one at "
+            f"a later step, or to a log_dir of its own"
+        )
+    new = _new_images(snapshots, images, sent.images) if session.may_send_images(step) else None
     summary = concept_summary(snapshots, step, new)
-    if fingerprint != sent.space:
+    if is_new_space:
         with_space = space_summary(space, step)
         with_space.MergeFrom(summary)
         summary = with_space
     file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
     file_writer.add_summary(summary, step, walltime)
+    file_writer.flush()  # whatever kills the process later, this epoch is in the file
     sent.space = fingerprint
     sent.images.update([] if new is None else new.ids.tolist())
-    sent.steps.update((layer, step) for layer in snapshots)
+    session.note(snapshots, step, space=is_new_space, images=new is not None)
 
 
 def _new_images(
@@ -257,18 +293,46 @@ def _check_open(writer: SummaryWriter) -> None:
         )
 
 
-def _is_repeated(sent: _Sent, layers: Any, step: int, strict: bool) -> bool:
+def _session(writer: SummaryWriter, sent: _Sent) -> Session:
+    """The writer's session; a plain writer's begins with its first concepts."""
+    if sent.session is not None:
+        return sent.session
+    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
+    if "://" in str(writer.log_dir):
+        sent.session = Session(None)
+        return sent.session
+    file_writer.flush()  # a START event of its own counts
+    sent.session = resume(Path(str(writer.log_dir)), None, None)
+    sent.session.use_file(_file_name(file_writer))
+    unpurged = sorted({step for steps in sent.session.history.unpurged.values() for step in steps})
+    if unpurged:
+        warnings.warn(
+            f"purge_step hides steps {unpurged[0]} to {unpurged[-1]} in {str(writer.log_dir)!r} only in "
+            f"TensorBoard's fast loader: no session before had a START event. Resume with a ConceptWriter, "
+            f"or make a clean copy with `conceptmon doctor {writer.log_dir} --repair OUT`",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return sent.session
+
+
+def _file_name(file_writer: Any) -> str:
+    """Name of the event file, "" where torch does not tell it."""
+    event_writer = file_writer.event_writer
+    return Path(getattr(getattr(event_writer, "_inner", event_writer), "_file_name", "")).name
+
+
+def _is_repeated(session: Session, layers: Any, step: int, strict: bool) -> bool:
     """TensorBoard's loaders disagree about which of two values at one step counts: keep the first."""
-    repeated = [layer for layer in layers if (layer, step) in sent.steps]
-    if not repeated:
+    if (message := session.other_writer()) is not None and session.tell_once("other writer"):
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
+    refusal = session.refusal(layers, step)
+    if refusal is None:
         return False
-    message = (
-        f"concepts of {', '.join(repeated)} were logged at global_step={step} before; the first stays. "
-        f"Give every call a step of its own"
-    )
     if strict:
-        raise ValueError(message)
-    warnings.warn(message, RuntimeWarning, stacklevel=3)
+        raise ValueError(refusal)
+    if "earlier session" not in refusal or session.tell_once("earlier session"):
+        warnings.warn(refusal, RuntimeWarning, stacklevel=3)
     return True
 
 
@@ -317,6 +381,9 @@ class _GuardedEventWriter:
 
     def close(self) -> None:
         self._guard(self._inner.close)
+        owner = self._owner()
+        if owner is not None:
+            owner.release()
 
     def reopen(self) -> None:
         self._inner.reopen()
