@@ -28,6 +28,8 @@ TILE = 128
 
 _BITS_OF_ROOT_HALF = 0x3FE6A09E667F3BCD
 _LOG_2 = math.log(2.0)
+_LOWEST = np.finfo(np.float32).min
+_BYTES = np.uint64(0x0101010101010101)
 _REORDER = {"reassoc", "contract", "nsz", "arcp"}  # lets sums run in several lanes; NaN stays NaN
 _COMPILING = threading.Lock()
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
@@ -87,66 +89,93 @@ def sort_keys(rows: Floats, descending: bool, keys: Keys) -> None:
             keys[n, i] = (ordered << 32) | (images - 1 - i if descending else i)
 
 
-@_kernel(
-    "int64(float32[:, ::1], int64, int64, int64, float32[::1], float32[::1], float32[::1], int32[::1], "
-    "int64[:, ::1])"
-)
+@_kernel("void(float32[:, ::1], int64, int64, float32[::1], float32[::1], int32[::1], int64[:, ::1])")
 def scan_columns(
     source: Floats,
     first: int,
     last: int,
-    begin: int,
     threshold: Floats,
-    low: Floats,
     spoiled: Floats,
     filled: Ints,
     candidates: Keys,
-) -> int:
+) -> None:
     """Collect the values above a threshold of each column from `first` to `last`, with one pass by rows.
 
-    Starts at image `begin`, and stops when a column's candidates are full or the images are at their end.
+    A column whose candidates are full collects no more.
 
     Args:
         source: `(images, all columns)`.
         first: First column.
         last: Column after the last.
-        begin: First image.
-        threshold: `(columns,)`; NaN takes every value, and NaN itself is taken: keys decide.
-        low: `(columns,)` running minimum.
-        spoiled: `(columns,)` 0, or NaN after an infinite value or NaN.
+        threshold: `(columns,)`.
+        spoiled: `(columns,)` 0; becomes NaN where a value is NaN or infinite.
         filled: `(columns,)` number of candidates so far.
         candidates: `(columns, room)` keys as of `sort_keys`, descending.
-
-    Returns:
-        The next image to look at.
     """
-    images, columns = source.shape[0], last - first
-    for i in range(begin, images):
+    images, columns, room = source.shape[0], last - first, candidates.shape[1]
+    seen = np.zeros(-(-columns // 8) * 8, np.uint8)
+    eights = seen.view(np.uint64)
+    some = np.empty(len(eights), np.int32)
+    for i in range(images):
         row = source[i, first:last]
+        bits = row.view(np.int32)
         for j in range(columns):
-            low[j] = row[j] if row[j] < low[j] else low[j]
-            spoiled[j] += row[j] - row[j]
-        full = False
-        for left in range(0, columns, 16):
-            hits = np.int32(0)
-            if left + 16 <= columns:
-                for lane in range(16):
-                    hits += not row[left + lane] <= threshold[left + lane]
-            if hits == 0 and left + 16 <= columns:
-                continue
-            for j in range(left, min(left + 16, columns)):
-                value = row[j]
-                if not value <= threshold[j]:
-                    bits = np.float32(value).view(np.int32)
-                    ordered = np.int64(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)))
-                    ordered = np.int64(0) if value == 0 else ordered
-                    ordered = np.int64(-(1 << 31)) if value != value else ordered
+            seen[j] = not ((row[j] <= threshold[j]) & (row[j] >= _LOWEST))
+        count = 0  # most columns have nothing to collect: they are passed over by eights, without a branch
+        for eight in range(len(eights)):
+            some[count] = eight
+            count += eights[eight] != 0
+        for at in range(count):
+            flags = eights[some[at]]
+            while flags != 0:
+                others = flags & (flags - np.uint64(1))
+                lane = ((((flags ^ others) - np.uint64(1)) & _BYTES) * _BYTES) >> np.uint64(
+                    56
+                )  # of the first
+                flags = others
+                j = 8 * some[at] + np.int64(lane)
+                if not abs(row[j]) <= -_LOWEST:
+                    spoiled[j] = np.nan
+                if row[j] > threshold[j] and filled[j] < room:
+                    ordered = np.int64(bits[j] ^ ((bits[j] >> 31) & np.int32(0x7FFFFFFF)))
+                    ordered = np.int64(0) if row[j] == 0 else ordered
                     candidates[j, filled[j]] = (ordered << 32) | (images - 1 - i)
                     filled[j] += 1
-                    full |= filled[j] == candidates.shape[1]
-        if full:
-            return int(i) + 1
-    return int(images)
+
+
+@_kernel("void(float32[:, ::1], int64, int32[::1], float32[::1], int64, int32[::1], int64[:, ::1])")
+def take_equal(
+    source: Floats, first: int, waiting: Ints, threshold: Floats, k: int, filled: Ints, candidates: Keys
+) -> None:
+    """Fill the candidates of some columns up to k with the first values that equal the threshold.
+
+    Args:
+        source: `(images, all columns)`.
+        first: First column.
+        waiting: Columns, counted from the first, with fewer than k candidates; is overwritten.
+        threshold: `(columns,)`.
+        k: How many are needed.
+        filled: `(columns,)` number of candidates so far.
+        candidates: `(columns, room)` keys as of `sort_keys`, descending.
+    """
+    images, count = source.shape[0], len(waiting)
+    for i in range(images):
+        at = 0
+        while at < count:
+            j = waiting[at]
+            if source[i, first + j] == threshold[j]:
+                bits = np.float32(threshold[j]).view(np.int32)
+                ordered = np.int64(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)))
+                ordered = np.int64(0) if threshold[j] == 0 else ordered
+                candidates[j, filled[j]] = (ordered << 32) | (images - 1 - i)
+                filled[j] += 1
+                if filled[j] == k:
+                    count -= 1
+                    waiting[at] = waiting[count]
+                    continue
+            at += 1
+        if count == 0:
+            return
 
 
 @_kernel(

@@ -8,6 +8,7 @@ vectorised integer sort and partition are about ten times faster than torch's.
 
 from __future__ import annotations
 
+import math
 import sys
 from types import ModuleType
 
@@ -23,9 +24,10 @@ from conceptmon_tb.functional.health import check_matrix, health_of_range, valid
 _LOW_BITS = (1 << 32) - 1
 _NO_KEY = np.iinfo(np.int64).min
 _ROWS_IN_TASK = 16
-_COLUMNS_IN_SCAN = 1024
-_IMAGES_FIRST = 1024
-_IMAGES_FOR_EACH = 32  # images for each one of the top: with fewer, sorting keys is faster
+_COLUMNS_IN_SCAN = 2048
+_FEWEST_IN_SCAN = 64
+_IMAGES_IN_SAMPLE = (512, 4096)  # a tenth of all, within these limits
+_IMAGES_FOR_EACH = 16  # images for each one of the top: with fewer, sorting keys is faster
 _UPPER_HALF = 1 if sys.byteorder == "little" else 0
 
 
@@ -92,7 +94,10 @@ def top_of_valid(activations: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
         valid = valid_neurons(matrix).valid
         return *top_activations(matrix, k, chosen_columns(valid)), valid
     values, places, low = _scan(kernels, matrix, k)
-    valid = health_of_range(low, values[:, 0]).valid
+    valid = health_of_range(low, values[:, 0]).valid  # those that vary among some images vary among all
+    constant = (low.isfinite() & ~valid).nonzero().squeeze(1)
+    for part, block in column_blocks(matrix, constant):
+        valid[constant[part]] = valid_neurons(block).valid
     return (values, places, valid) if bool(valid.all()) else (values[valid], places[valid], valid)
 
 
@@ -226,44 +231,65 @@ def _can_scan(matrix: Tensor, k: int) -> bool:
 
 
 def _scan(kernels: ModuleType, matrix: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Top activations of every column, their images, and the smallest activation or NaN.
+    """Top activations of every column, their images, and a small activation, NaN where one is not finite.
 
-    A column collects candidates above its threshold, which rises to the k-th largest so far whenever some
-    column has no room left. The first images are sorted, for a threshold to begin with.
+    A sample of the images gives each column a threshold that a few more than k activations exceed; these
+    are collected in one pass. Where that fails, be it by chance or because many activations are equal, the
+    column is looked at again: the sample decides how long this takes, never what is found.
     """
     images, columns = matrix.shape
     values, places = matrix.new_empty((columns, k)), matrix.new_empty((columns, k), dtype=torch.int64)
     low = matrix.new_empty(columns)
-    begin = min(images, max(k, _IMAGES_FIRST))
     source, found, at, lows = matrix.numpy(), values.numpy(), places.numpy(), low.numpy()
+    sample, rank, room = _sample(images, k)
 
     def scan(part: slice) -> None:
         count = part.stop - part.start
-        candidates = np.full((count, 2 * k + 64), _NO_KEY)
-        for start in range(0, count, _ROWS_IN_TASK):
-            some = slice(start, min(start + _ROWS_IN_TASK, count))
-            inside = slice(part.start + some.start, part.start + some.stop)
-            keys = _compiled_keys(kernels, source[:begin, inside], descending=True) + (images - begin)
-            keys.partition(begin - k, axis=1)
-            candidates[some, :k] = keys[:, begin - k :]
-        filled, spoiled = np.full(count, k, np.int32), np.zeros(count, np.float32)
-        low, image = source[:begin, part].min(axis=0), begin
-        while image < images:
-            threshold = _values(candidates[:, :k].min(axis=1))
-            image = kernels.scan_columns(
-                source, part.start, part.stop, image, threshold, low, spoiled, filled, candidates
-            )
-            candidates.partition(candidates.shape[1] - k, axis=1)
-            candidates[:, :k] = candidates[:, candidates.shape[1] - k :]
-            candidates[:, k:], filled[:] = _NO_KEY, k
-        largest = np.sort(candidates[:, :k], axis=1)[:, ::-1]
+        drawn = np.empty((count, len(sample)), np.float32)
+        kernels.transpose(source[sample, part], drawn)
+        lows[part] = drawn.min(axis=1)
+        drawn.partition(len(sample) - rank, axis=1)
+        threshold = drawn[:, len(sample) - rank].copy()
+        spoiled, filled = np.zeros(count, np.float32), np.zeros(count, np.int32)
+        candidates = np.empty((count, room), np.int64)
+        kernels.scan_columns(source, part.start, part.stop, threshold, spoiled, filled, candidates)
+        waiting = np.flatnonzero(filled < k).astype(np.int32)
+        kernels.take_equal(source, part.start, waiting, threshold, k, filled, candidates)
+        failed = np.flatnonzero((filled < k) | (filled == room))
+        for start in range(0, len(failed), _ROWS_IN_TASK):
+            some = failed[start : start + _ROWS_IN_TASK]
+            keys = _compiled_keys(kernels, source[:, part.start + some], descending=True)
+            keys.partition(images - k, axis=1)
+            candidates[some, :k] = keys[:, images - k :]
+            filled[some] = k
+        candidates = candidates[:, : max(k, int(filled.max()))]
+        candidates[np.arange(candidates.shape[1]) >= filled[:, None]] = _NO_KEY
+        candidates.partition(candidates.shape[1] - k, axis=1)
+        largest = np.sort(candidates[:, candidates.shape[1] - k :], axis=1)[:, ::-1]
         np.subtract(images - 1, largest & _LOW_BITS, out=at[part])
         found[part] = _values(largest)
-        np.add(low, spoiled, out=lows[part])
+        lows[part] += spoiled
 
     threads = torch.get_num_threads()
-    in_threads(scan, columns, max(_COLUMNS_IN_SCAN // 16, min(_COLUMNS_IN_SCAN, -(-columns // threads))))
+    in_threads(scan, columns, max(_FEWEST_IN_SCAN, min(_COLUMNS_IN_SCAN, -(-columns // threads))))
     return values, places, low
+
+
+def _sample(images: int, k: int) -> tuple[npt.NDArray[np.int64], int, int]:
+    """Images to draw thresholds from, the rank of the threshold in the sample, and room for candidates.
+
+    Of the top k, a Poisson number is in the sample: with a margin of 3.5 standard deviations the threshold is
+    below all of them in most columns. The images are drawn, one from each of as many equal stretches, for
+    those of a probe set may be in some regular order.
+    """
+    few, many = _IMAGES_IN_SAMPLE
+    count = min(images, many, max(few, images // 10))
+    edges = np.arange(count + 1) * images // count
+    drawn = np.random.default_rng(0).integers(edges[:-1], edges[1:])
+    expected = k * count / images
+    rank = min(count, math.ceil(expected + 3.5 * math.sqrt(expected) + 2))
+    room = math.ceil((rank + 6 * math.sqrt(rank) + 6) * images / count)
+    return drawn, rank, min(images, max(room, k)) + 1
 
 
 def _values(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
