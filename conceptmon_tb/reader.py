@@ -1,8 +1,8 @@
 """Event files to snapshots, for notebooks: `read_run(logdir)`.
 
-The same rules as in TensorBoard hold: a session that resumes at a step replaces what an earlier one
-logged from that step on, and of a step that was logged twice the later one counts. Records that
-cannot be used are skipped, and `Run.warnings` tells which.
+The same rules as in TensorBoard hold: event files are read in the order of their names, a session that
+resumes at a step replaces what an earlier one logged from that step on, and of a step that was logged twice
+the later one counts. Records that cannot be used are skipped, and `Run.warnings` tells which.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.backend.event_processing import event_file_loader
+from google.protobuf.message import DecodeError
+from tensorboard import data_compat, dataclass_compat
 from tensorboard.compat.proto import event_pb2
 
 from conceptmon_tb.atlas import Thumbnails, cut_atlas
+from conceptmon_tb.event_files import Record, event_files, read_records
 from conceptmon_tb.metadata import (
     IMAGES_TAG,
     SPACE_TAG,
@@ -76,7 +78,7 @@ def read_run(logdir: str | Path) -> Run:
     if not folder.is_dir():
         raise NotADirectoryError(f"logdir {str(logdir)!r} is a file; pass the directory that holds it")
     collected = _Collected()
-    for path in _event_files(folder):
+    for path in event_files(folder):
         collected.read_file(path)
     return collected.assemble(folder)
 
@@ -89,14 +91,34 @@ class _Collected:
         self._bad: dict[tuple[str, int], str] = {}
         self._newer: NewerSchemaError | None = None
         self._warnings: list[str] = []
+        self._metadata: dict[str, Any] = {}
 
     def read_file(self, path: Path) -> None:
-        """Take in one event file up to its first unreadable record."""
+        """Take in one event file; damaged records are skipped, as TensorBoard's fast loader skips them."""
         try:
-            for event in event_file_loader.EventFileLoader(str(path)).Load():
-                self._take_event(event)
-        except Exception as error:  # noqa: BLE001  # TensorBoard's loader has no public error type
-            self._warnings.append(f"{path.name}: stopped reading at a damaged record ({error})")
+            for record in read_records(path):
+                if record.damage is not None:
+                    place = f"{path.name}: record {record.number} at byte {record.offset}"
+                    self._warnings.append(f"{place}: {record.damage.reason}")
+                for event in self._parse(record):
+                    self._take_event(event)
+        except OSError as error:
+            self._warnings.append(f"{path.name}: cannot be read ({error.strerror or error})")
+
+    def _parse(self, record: Record) -> Iterator[Any]:
+        """The events of a record, in today's form whatever writer made them."""
+        try:
+            event = event_pb2.Event.FromString(record.data or b"")
+        except DecodeError:
+            if record.damage is None:
+                self._warnings.append(f"a record at byte {record.offset} is no event")
+            return
+        if record.damage is not None:
+            # Only payloads have a checksum of their own, which still tells the good from the bad.
+            kept = [value for value in event.summary.value if _kind(value.tag) is not None]
+            event = event_pb2.Event(wall_time=event.wall_time, step=event.step)
+            event.summary.value.extend(kept)
+        yield from dataclass_compat.migrate_event(data_compat.migrate_event(event), self._metadata)
 
     def assemble(self, folder: Path) -> Run:
         """Make snapshots of what was collected."""
@@ -126,11 +148,9 @@ class _Collected:
         if event.HasField("session_log") and event.session_log.status == event_pb2.SessionLog.START:
             self._purge(event.step)
         for value in event.summary.value if event.HasField("summary") else ():
-            tag = value.tag
-            layer = parse_layer_tag(tag)
-            kind = {SPACE_TAG: "space", IMAGES_TAG: "images"}.get(tag) or (layer[1] if layer else None)
+            kind = _kind(value.tag)
             if kind is not None and value.HasField("tensor"):
-                self._take_payload(tag, kind, event.step, value.tensor)
+                self._take_payload(value.tag, kind, event.step, value.tensor)
 
     def _take_payload(self, tag: str, kind: str, step: int, tensor: Any) -> None:
         try:
@@ -197,15 +217,17 @@ class _Collected:
         return ProbeImages(ids=all_ids, thumbnails=np.concatenate(thumbnails)[first])
 
 
-def _event_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if "tfevents" in path.name and path.is_file())
+def _kind(tag: str) -> str | None:
+    """The kind of payload that a tag has; None for tags of others."""
+    layer = parse_layer_tag(tag)
+    return {SPACE_TAG: "space", IMAGES_TAG: "images"}.get(tag) or (layer[1] if layer else None)
 
 
 def _nothing_found(folder: Path, warnings: list[str]) -> str:
     if warnings:
         return f"no usable concept data in {str(folder)!r}: {'; '.join(warnings[:5])}"
     below = sorted({str(path.parent.relative_to(folder)) for path in folder.rglob("*tfevents*")} - {"."})
-    if below and not _event_files(folder):
+    if below and not event_files(folder):
         listed = ", ".join(below[:8]) + (", ..." if len(below) > 8 else "")
         return f"no event files in {str(folder)!r} itself; it holds the runs {listed}: pass one of those"
     mend = "log some with ConceptWriter(...).add_concepts(model, global_step=...)"
