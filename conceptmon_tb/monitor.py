@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
+import threading
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,7 +37,12 @@ from conceptmon_tb.probe_forward import Forward, ProbeForward
 from conceptmon_tb.projection import ConceptMap
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
 from conceptmon_tb.space import PlacedConcepts, make_space
-from conceptmon_tb.training_state import preserve_rng_streams, unwrap_model
+from conceptmon_tb.training_state import (
+    is_beside_training,
+    preserve_rng_streams,
+    stream_states,
+    unwrap_model,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +53,31 @@ class Collected(NamedTuple):
     Attributes:
         activations: By layer, on the CPU.
         scan: What the detector gathered from whole activation maps; None where it needs none.
+        seconds: How long it took.
     """
 
     activations: dict[str, Activations]
     scan: MapScan | None
+    seconds: float = 0.0
+
+
+class Cost(NamedTuple):
+    """What one observation cost.
+
+    Attributes:
+        images: Probe images looked through.
+        forward_seconds: Running them through the model, `collect`.
+        scoring_seconds: Naming concepts, `score`.
+    """
+
+    images: int
+    forward_seconds: float
+    scoring_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Both together."""
+        return self.forward_seconds + self.scoring_seconds
 
 
 class ConceptMonitor:
@@ -81,6 +110,10 @@ class ConceptMonitor:
         seed: Of the map and of the calibration.
         strict: What a `ConceptWriter` does with a failure: raise it, or warn once and go on.
         progress: Show progress bars for what is done only once.
+
+    Attributes:
+        last_cost: What the last observation cost; None before the first.
+        scoring_draws: Whether the detector was seen to draw from the global random streams.
 
     Raises:
         TypeError: An argument of the wrong type; the message names it.
@@ -164,6 +197,9 @@ class ConceptMonitor:
         self.detector.check(self.probe, self.concepts)
         self._concept_map = concept_map
         self._before: weakref.WeakKeyDictionary[nn.Module, dict[str, Placement]] = weakref.WeakKeyDictionary()
+        self._one_at_a_time = threading.RLock()  # two writers may share a monitor, one in the background
+        self.last_cost: Cost | None = None
+        self.scoring_draws = False
 
     @property
     def space(self) -> ConceptSpace:
@@ -209,8 +245,11 @@ class ConceptMonitor:
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         find_layers(model, self.layers)
         ProbeForward(unwrap_model(model), self.forward)  # fails before the probe is prepared, if at all
-        with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
-            return self._run_probe(unwrap_model(model), self._observer.reference)
+        with self._one_at_a_time, _undisturbed(self.seed):
+            reference = self._observer.reference
+            start = time.perf_counter()
+            collected = self._run_probe(unwrap_model(model), reference)
+            return collected._replace(seconds=time.perf_counter() - start)
 
     def score(self, collected: Collected, model: nn.Module | None = None) -> dict[str, ConceptSnapshot]:
         """Name the concepts of what was collected: the second half of `observe`.
@@ -227,8 +266,9 @@ class ConceptMonitor:
             ValueError: A tracked neuron does not exist.
         """
         trajectory = None if model is None else unwrap_model(model)
-        before = self._before.get(trajectory, {}) if trajectory is not None else {}
-        with preserve_rng_streams(self.seed), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        with self._one_at_a_time, _undisturbed(self.seed):
+            start, streams = time.perf_counter(), _streams()
+            before = self._before.get(trajectory, {}) if trajectory is not None else {}
             seen = {
                 layer: observe_layer(
                     layer,
@@ -240,8 +280,10 @@ class ConceptMonitor:
                 )
                 for layer, answers in collected.activations.items()
             }
-        if trajectory is not None:
-            self._before[trajectory] = {layer: placement for layer, (_, placement) in seen.items()}
+            self.scoring_draws |= _streams() != streams
+            self.last_cost = Cost(len(self.probe), collected.seconds, time.perf_counter() - start)
+            if trajectory is not None:
+                self._before[trajectory] = {layer: placement for layer, (_, placement) in seen.items()}
         return {layer: snapshot for layer, (snapshot, _) in seen.items()}
 
     def _run_probe(self, model: nn.Module, reference: Reference) -> Collected:
@@ -302,6 +344,18 @@ class ConceptMonitor:
             num_images=self.num_images,
             explainer=Explainer(text) if self.explain else None,
         )
+
+
+@contextlib.contextmanager
+def _undisturbed(seed: int) -> Iterator[None]:
+    """No gradients, no autocast, and seeded random streams; those of a training beside us are left alone."""
+    streams = contextlib.nullcontext() if is_beside_training() else preserve_rng_streams(seed)
+    with streams, torch.no_grad(), torch.autocast("cpu", enabled=False):
+        yield
+
+
+def _streams() -> object:
+    return None if is_beside_training() else stream_states()
 
 
 def _check_words(argument: str, words: Sequence[str], *, may_be_empty: bool = False) -> tuple[str, ...]:

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
 from conceptmon_tb.atlas import pack_images
-from conceptmon_tb.metadata import IMAGES_TAG, MAX_TENSOR_NEURONS, SPACE_TAG, layer_tag, make_metadata
+from conceptmon_tb.metadata import (
+    IMAGES_TAG,
+    MAX_TENSOR_NEURONS,
+    SECONDS_TAG,
+    SPACE_TAG,
+    layer_tag,
+    make_metadata,
+)
 from conceptmon_tb.payloads import pack_embedding, pack_metrics, pack_neurons, pack_space
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
 
@@ -61,6 +68,20 @@ def space_summary(space: ConceptSpace, step: int) -> summary_pb2.Summary:
     """
     summary = summary_pb2.Summary()
     _add_blob(summary, SPACE_TAG, pack_space(space, step))
+    return summary
+
+
+def cost_summary(seconds: float) -> summary_pb2.Summary:
+    """Make the summary that says what looking at the model cost at one step.
+
+    Args:
+        seconds: Time of the forward passes and of scoring together.
+
+    Returns:
+        A summary for one Event: an ordinary scalar.
+    """
+    summary = summary_pb2.Summary()
+    _add_scalar(summary, SECONDS_TAG, seconds)
     return summary
 
 

@@ -9,8 +9,10 @@ bit the run without.
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from conceptmon_tb.module_state import is_sharded, remember_modules
 
 DEFAULT_SEED = 20230927
+_thread = threading.local()
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
@@ -80,7 +83,15 @@ def preserve_rng_streams(seed: int = DEFAULT_SEED) -> Iterator[None]:
 
     Args:
         seed: Where the streams start inside the block.
+
+    Raises:
+        RuntimeError: The streams belong to a training in another thread (see `beside_training`).
     """
+    if is_beside_training():
+        raise RuntimeError(
+            "scoring in the background would touch the random streams of the training; "
+            "nothing was touched. Use asynchronous=False with this detector"
+        )
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     try:
@@ -96,6 +107,35 @@ def preserve_rng_streams(seed: int = DEFAULT_SEED) -> Iterator[None]:
         torch.set_rng_state(torch_state)
         if cuda_states:
             torch.cuda.set_rng_state_all(cuda_states)
+
+
+def stream_states() -> tuple[object, ...]:
+    """Where the global random streams of the CPU are, to be compared with a later moment."""
+    of_numpy = pickle.dumps(np.random.get_state())  # noqa: NPY002
+    return random.getstate(), of_numpy, torch.get_rng_state().numpy().tobytes()
+
+
+@contextlib.contextmanager
+def beside_training() -> Iterator[None]:
+    """Run a block in a thread of its own while a training goes on in another, without a trace in that.
+
+    Inside, `preserve_rng_streams` refuses to seed the streams that the training draws from. Gradients are
+    off, which holds for this thread alone. Autocast's weight cache is shared by all threads and emptied by
+    the last autocast block that a thread leaves; one more is counted here, so that there is no last one.
+    """
+    _thread.beside_training = True
+    torch.autocast_increment_nesting()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.autocast_decrement_nesting()
+        _thread.beside_training = False
+
+
+def is_beside_training() -> bool:
+    """Whether this thread runs beside a training that the global state belongs to."""
+    return getattr(_thread, "beside_training", False)
 
 
 @contextlib.contextmanager

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,12 @@ from tensorboard.compat.proto import event_pb2
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from conceptmon_tb.monitor import ConceptMonitor
+from conceptmon_tb.background import Background, check_background, too_slow
+from conceptmon_tb.monitor import Collected, ConceptMonitor, Cost
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
-from conceptmon_tb.summary import concept_summary, space_summary
+from conceptmon_tb.summary import concept_summary, cost_summary, space_summary
 
 _ROOM = 1 << 16  # bytes that a folder must have room for before an event file is begun
 logger = logging.getLogger(__name__)
@@ -60,11 +63,20 @@ class ConceptWriter(SummaryWriter):
         purge_step: Resume from a checkpoint: hide what an earlier session logged at this step and later.
             Without it, what an earlier session logged stays, and steps up to its last one are not logged
             again (a warning, or with `strict` a ValueError).
+        every_n_epochs: Look at steps that are multiples of this number only, and at -1, before training;
+            see `add_concepts` for the last one.
+        asynchronous: Score in a thread beside the next epoch. What is logged is bit for bit the same, and so
+            is the training. The first epoch is still scored at once: what holds still is prepared with it.
+            `close` and `flush` wait for the epoch that is being scored, and so does the end of the process;
+            a failure is told at the next call. The detector must allow it, as `ClipDissect` and
+            `NetworkDissection` do.
         **options: Further keyword arguments of SummaryWriter.
 
     Raises:
         OSError: The folder cannot be made or written to.
         RuntimeError: Another process is writing to the folder, with `strict`.
+        TypeError: An argument of the wrong type.
+        ValueError: `every_n_epochs` is below 1, or the detector must not score beside a training.
     """
 
     def __init__(
@@ -74,10 +86,17 @@ class ConceptWriter(SummaryWriter):
         monitor: ConceptMonitor | None = None,
         strict: bool | None = None,
         purge_step: int | None = None,
+        every_n_epochs: int = 1,
+        asynchronous: bool = False,
         **options: Any,
     ) -> None:
         if monitor is not None and not isinstance(monitor, ConceptMonitor):
             raise TypeError(f"monitor must be a ConceptMonitor or None, got {type(monitor).__name__}")
+        self.every_n_epochs = _check_every(every_n_epochs)
+        if asynchronous and monitor is not None:
+            check_background(monitor.detector)
+        self._background = Background(self._leave) if asynchronous else None
+        self._is_prepared = self._told_of_waiting = False
         self.monitor = monitor
         self.strict = strict if strict is not None else bool(monitor is not None and monitor.strict)
         is_local = log_dir is not None and "://" not in str(log_dir)
@@ -94,7 +113,9 @@ class ConceptWriter(SummaryWriter):
         _sent[self] = _Sent(session=session)
         super().__init__(None if log_dir is None else str(log_dir), purge_step=purge_step, **options)
 
-    def add_concepts(self, model: nn.Module, global_step: int, walltime: float | None = None) -> None:
+    def add_concepts(
+        self, model: nn.Module, global_step: int, walltime: float | None = None, *, force: bool = False
+    ) -> None:
         """Look at the model and log what its neurons detect.
 
         The model and the random streams are bit for bit as before afterwards. A second call at the same
@@ -104,9 +125,11 @@ class ConceptWriter(SummaryWriter):
             model: The model in training.
             global_step: The epoch or step, -1 or more; the same axis as your scalars.
             walltime: Seconds since 1970; None for now.
+            force: Look also where `every_n_epochs` leaves the step out: the last epoch, say.
 
         Raises:
-            RuntimeError: The writer is closed.
+            RuntimeError: The writer is closed. With `asynchronous` and `strict`: scoring an earlier step
+                failed; the message names it.
             TypeError: `global_step` is not a whole number.
             ValueError: There is no monitor, or `global_step` is below -1.
             Exception: Whatever failed inside, with `strict` only.
@@ -114,19 +137,110 @@ class ConceptWriter(SummaryWriter):
         if self.monitor is None:
             raise ValueError("the writer has no monitor; make it with ConceptWriter(log_dir, monitor=...)")
         step = _check_step(global_step)
+        if step > 0 and step % self.every_n_epochs and not force:
+            return
         _check_open(self)
+        self._finish(step)
         self._reopen_if_failed()
         sent = _sent.setdefault(self, _Sent())
         if _is_repeated(_session(self, sent), self.monitor.layers, step, self.strict):
             return
         try:
-            snapshots = self.monitor.observe(model)
+            collected = self.monitor.collect(model)
+            if self._background is not None and self._is_prepared:
+                self._score_beside(self._background, collected, model, step, walltime)
+                return
+            snapshots = self.monitor.score(collected, model)
+            if self._background is not None:
+                self._prepare()
         except Exception as error:
             if self.strict:
                 raise
             _warn_once(sent, f"concepts were not logged at step {step}", error)
             return
-        add_concepts(self, snapshots, step, self.monitor.probe, walltime, strict=self.strict)
+        add_concepts(
+            self,
+            snapshots,
+            step,
+            self.monitor.probe,
+            walltime,
+            strict=self.strict,
+            cost=self.monitor.last_cost,
+        )
+
+    def flush(self) -> None:
+        """Wait for the epoch that is being scored, if any, and write everything to the disk."""
+        self._finish()
+        super().flush()
+
+    def close(self) -> None:
+        """Wait for the epoch that is being scored, if any, and close the event file."""
+        try:
+            self._finish()
+        finally:
+            super().close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._finish(strict=False)  # the loop's own error is the one to be seen
+        self.close()
+
+    def _prepare(self) -> None:
+        """Make sure, after the first epoch, that the later ones can be scored beside the training."""
+        assert self.monitor is not None
+        if self.monitor.scoring_draws:
+            raise RuntimeError(
+                f"the detector {self.monitor.detector.describe()!r} drew from the global random streams, "
+                f"which are the training's; give it a generator of its own, or use asynchronous=False"
+            )
+        _ = self.monitor.probe.thumbnails  # reading pictures may draw random numbers too
+        self._is_prepared = True
+
+    def _score_beside(
+        self,
+        background: Background,
+        collected: Collected,
+        model: nn.Module,
+        step: int,
+        walltime: float | None,
+    ) -> None:
+        monitor, sent, now = self.monitor, _sent[self], walltime or time.time()
+        assert monitor is not None
+
+        def score_and_write() -> None:
+            snapshots = monitor.score(collected, model)
+            _write(self, sent, snapshots, step, monitor.probe, now, monitor.last_cost)
+
+        background.start(step, score_and_write)
+
+    def _finish(self, before: int | None = None, *, strict: bool | None = None) -> None:
+        """Wait for the step that is being scored, and tell how it went."""
+        finished = self._background.finish() if self._background else None
+        if finished is None:
+            return
+        if before is not None and not self._told_of_waiting and (message := too_slow(finished, before)):
+            self._told_of_waiting = True
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
+        if finished.error is None:
+            return
+        what = f"concepts were not logged at step {finished.step}"
+        if self.strict if strict is None else strict:
+            message = f"{what}: {type(finished.error).__name__}: {finished.error}"
+            raise RuntimeError(message) from finished.error
+        _warn_once(_sent.setdefault(self, _Sent()), what, finished.error)
+
+    def _leave(self) -> None:
+        """The process ends, and nobody has closed the writer."""
+        try:
+            self._finish(strict=False)
+            super().flush()
+        except Exception:
+            logger.exception("the last concepts may be missing in %s", self.log_dir)
 
     def _get_file_writer(self) -> Any:
         session, purge_step = _sent[self].session, self.purge_step
@@ -177,6 +291,7 @@ def add_concepts(
     walltime: float | None = None,
     *,
     strict: bool = False,
+    cost: Cost | None = None,
 ) -> None:
     """Log snapshots with any SummaryWriter of torch (Lightning's and Accelerate's are such).
 
@@ -190,6 +305,8 @@ def add_concepts(
         images: The probe set (`monitor.probe`) or thumbnails of it; None logs no pictures.
         walltime: Seconds since 1970; None for now.
         strict: Raise a failure, or a second call at the same step, instead of warning.
+        cost: What the observation cost (`monitor.last_cost`), for the scalar `concepts/seconds`; None
+            logs none.
 
     Raises:
         RuntimeError: The writer is closed.
@@ -215,7 +332,7 @@ def add_concepts(
     if not snapshots or _is_repeated(_session(writer, sent), snapshots, step, strict):
         return
     try:
-        _write(writer, sent, snapshots, step, images, walltime)
+        _write(writer, sent, snapshots, step, images, walltime, cost)
     except Exception as error:
         if strict:
             raise
@@ -229,6 +346,7 @@ def _write(
     step: int,
     images: ProbeSet | ProbeImages | None,
     walltime: float | None,
+    cost: Cost | None = None,
 ) -> None:
     spaces = {snapshot.space.fingerprint: snapshot.space for snapshot in snapshots.values()}
     if len(spaces) != 1:
@@ -245,6 +363,8 @@ def _write(
         )
     new = _new_images(snapshots, images, sent.images) if session.may_send_images(step) else None
     summary = concept_summary(snapshots, step, new)
+    if cost is not None:
+        summary.MergeFrom(cost_summary(cost.seconds))
     if is_new_space:
         with_space = space_summary(space, step)
         with_space.MergeFrom(summary)
@@ -271,6 +391,16 @@ def _new_images(
         return images.images(wanted)
     kept = np.isin(images.ids, wanted)
     return ProbeImages(ids=images.ids[kept], thumbnails=images.thumbnails[kept])
+
+
+def _check_every(every_n_epochs: Any) -> int:
+    if isinstance(every_n_epochs, bool) or not isinstance(every_n_epochs, (int, np.integer)):
+        raise TypeError(
+            f"every_n_epochs must be a whole number, got {type(every_n_epochs).__name__}: {every_n_epochs!r}"
+        )
+    if every_n_epochs < 1:
+        raise ValueError(f"every_n_epochs must be at least 1, got {every_n_epochs}")
+    return int(every_n_epochs)
 
 
 def _check_step(global_step: Any) -> int:
@@ -336,7 +466,7 @@ def _is_repeated(session: Session, layers: Any, step: int, strict: bool) -> bool
     return True
 
 
-def _warn_once(sent: _Sent, what: str, error: Exception) -> None:
+def _warn_once(sent: _Sent, what: str, error: BaseException) -> None:
     message = f"{what}: {type(error).__name__}: {error}"
     if sent.warned:
         logger.debug(message)

@@ -104,7 +104,9 @@ class MapScan(Protocol):
 class ConceptDetector(Protocol):
     """A concept detector phi of the thesis, for one layer at a time.
 
-    A detector that looks at pooled activations only is written as a `PooledDetector`.
+    A detector that looks at pooled activations only is written as a `PooledDetector`. One that draws no
+    random numbers but from generators of its own, and changes nothing that is global, may say so with a
+    class attribute `runs_in_background = True`: it can then score beside the training (see `ConceptWriter`).
 
     Attributes:
         name: Short name of the method, such as "clip-dissect".

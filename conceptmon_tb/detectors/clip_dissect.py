@@ -72,6 +72,7 @@ class ClipDissect(PooledDetector):
     """
 
     name = "clip-dissect"
+    runs_in_background = True
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ class NetworkDissection:
     """
 
     name = "network-dissection"
+    runs_in_background = True
 
     def __init__(
         self,
