@@ -30,6 +30,9 @@ LAYER_KINDS = ("neurons", "metrics", "embedding")
 SECONDS_TAG = "concepts/seconds"
 SPACE_TAG = "concepts/space/definition"
 IMAGES_TAG = "concepts/space/images"
+# No layer has a kind or a scalar of this name. The text has a tag of its own: a tag belongs to one plugin.
+ALERTS_TAG = "concepts/training/alerts"
+ALERTS_TEXT_TAG = "concepts/alerts"
 
 MAGIC = b"CMON"
 # One answer to "read these tensors" is limited to 256 MiB and cannot be asked for single steps; blobs are

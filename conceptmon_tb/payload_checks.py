@@ -6,7 +6,7 @@ log directory can put anything into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -32,7 +32,8 @@ def check_payload(payload: Payload, kind: str, step: int) -> None:
 
     Args:
         payload: Any payload.
-        kind: The kind it should be: "neurons", "metrics", "embedding", "space" or "images".
+        kind: The kind it should be: "neurons", "metrics", "embedding", "space", "images" or
+            "alerts".
         step: The step of the event that carried it.
 
     Raises:
@@ -132,10 +133,34 @@ def _check_images(payload: Payload) -> None:
         raise ValueError(f"tile {tile}, columns {columns}")
 
 
+def _check_alerts(payload: Payload) -> None:
+    attrs = payload.attrs
+    for entry in [*attrs["raised"], *attrs["ended"]]:
+        if not isinstance(entry["rule"], str) or not isinstance(entry["layer"], str):
+            raise TypeError("rule and layer must be texts")
+        if type(entry["step"]) is not int:
+            raise TypeError("step must be a whole number")
+    for entry in attrs["raised"]:
+        if not isinstance(entry["message"], str) or entry["severity"] not in ("warning", "critical"):
+            raise ValueError("message must be a text and severity warning or critical")
+        for points in entry["evidence"]["series"].values():
+            if not all(len(point) == 2 and type(point[0]) is int for point in points):
+                raise ValueError("a series of evidence must be pairs of step and value")
+            _check_numbers(value for _, value in points)
+        _check_numbers(entry["evidence"].get(name) for name in ("change", "needed", "noise"))
+    _check_numbers(attrs["training"].values())
+
+
+def _check_numbers(values: Iterable[object]) -> None:
+    if not all(value is None or type(value) in (int, float) for value in values):
+        raise TypeError("figures must be numbers")
+
+
 _CHECKS: dict[str, Callable[[Payload], None]] = {
     "neurons": _check_neurons,
     "metrics": _check_metrics,
     "embedding": _check_embedding,
     "space": _check_space,
     "images": _check_images,
+    "alerts": _check_alerts,
 }

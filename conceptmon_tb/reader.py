@@ -18,9 +18,11 @@ from google.protobuf.message import DecodeError
 from tensorboard import data_compat, dataclass_compat
 from tensorboard.compat.proto import event_pb2
 
+from conceptmon_tb.alert_records import Alert, unpack_alerts
 from conceptmon_tb.atlas import Thumbnails, cut_atlas
 from conceptmon_tb.event_files import Record, event_files, read_records
 from conceptmon_tb.metadata import (
+    ALERTS_TAG,
     IMAGES_TAG,
     SPACE_TAG,
     NewerSchemaError,
@@ -32,6 +34,9 @@ from conceptmon_tb.metadata import (
 from conceptmon_tb.payload_checks import check_payload
 from conceptmon_tb.payloads import unpack_snapshot, unpack_space
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, IntArray, ProbeImages
+from conceptmon_tb.training_scalars import TrainingTimeline
+
+_RUN_KINDS = {SPACE_TAG: "space", IMAGES_TAG: "images", ALERTS_TAG: "alerts"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,9 @@ class Run:
         space: The space of the latest snapshot; earlier ones are in `snapshots[...].space`.
         images: All thumbnails that were logged, None without any.
         warnings: What could not be used, one sentence each.
+        training: The loop's own scalars by step and tag: the mean of what was logged between the epoch
+            before and this one. Of loss and accuracy, what the alert rules were given.
+        alerts: What was raised while the run was trained, in order; `check_run` looks again.
     """
 
     steps: tuple[int, ...]
@@ -51,6 +59,8 @@ class Run:
     space: ConceptSpace
     images: ProbeImages | None
     warnings: tuple[str, ...] = field(default=())
+    training: dict[int, dict[str, float]] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = field(default=())
 
 
 def read_run(logdir: str | Path) -> Run:
@@ -92,6 +102,7 @@ class _Collected:
         self._newer: NewerSchemaError | None = None
         self._warnings: list[str] = []
         self._metadata: dict[str, Any] = {}
+        self._training = TrainingTimeline()
 
     def read_file(self, path: Path) -> None:
         """Take in one event file; damaged records are skipped, as TensorBoard's fast loader skips them."""
@@ -142,11 +153,21 @@ class _Collected:
         if not steps:
             raise self._newer or FileNotFoundError(_nothing_found(folder, self._warnings))
         latest = next(by_step[steps[-1]] for by_step in snapshots.values() if steps[-1] in by_step)
-        return Run(steps, snapshots, latest.space, self._images(), tuple(self._warnings))
+        alerts = self._alerts()
+        return Run(
+            steps,
+            snapshots,
+            latest.space,
+            self._images(),
+            tuple(self._warnings),
+            self._training.known,
+            alerts,
+        )
 
     def _take_event(self, event: Any) -> None:
         if event.HasField("session_log") and event.session_log.status == event_pb2.SessionLog.START:
             self._purge(event.step)
+        self._training.take_event(event)
         for value in event.summary.value if event.HasField("summary") else ():
             kind = _kind(value.tag)
             if kind is not None and value.HasField("tensor"):
@@ -197,6 +218,14 @@ class _Collected:
                 if step not in kinds.get("embedding", {}):
                     self._warnings.append(f"layer {layer!r}, step {step}: no embeddings; they read as zeros")
 
+    def _alerts(self) -> tuple[Alert, ...]:
+        alerts: list[Alert] = []
+        for step, payload in sorted(self._payloads[ALERTS_TAG].items()):
+            raised, _, used = unpack_alerts(payload)
+            alerts += raised
+            self._training.correct(step, used)
+        return tuple(alerts)
+
     def _images(self) -> ProbeImages | None:
         ids: list[IntArray] = []
         thumbnails: list[Thumbnails] = []
@@ -220,7 +249,7 @@ class _Collected:
 def _kind(tag: str) -> str | None:
     """The kind of payload that a tag has; None for tags of others."""
     layer = parse_layer_tag(tag)
-    return {SPACE_TAG: "space", IMAGES_TAG: "images"}.get(tag) or (layer[1] if layer else None)
+    return _RUN_KINDS.get(tag) or (layer[1] if layer else None)
 
 
 def _nothing_found(folder: Path, warnings: list[str]) -> str:

@@ -1,0 +1,397 @@
+"""When does a layer's training look wrong? Rules on series of plain numbers, one value per logged step.
+
+Every rule is a pure function of a layer's series up to now. It answers with a `Finding`, whose strength is
+how far beyond the rule's thresholds the series is: 1 is where an alert is raised. `alerts` turns findings
+into alerts that are raised once. Rules count logged steps, so neither the unit of the steps nor gaps
+between them matter, and a step without a value (NaN) is passed over.
+
+Source: dissertation sections 7.3.5 and 8.3.3; thesis sections 2.1.3 and 2.3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+RULES = (
+    "diversity_falling",
+    "anchor_distance_rising",
+    "interpretable_collapsing",
+    "dead_growing",
+    "concepts_frozen",
+)
+WARNING, CRITICAL = "warning", "critical"
+
+# A median of absolute second differences times this is the standard deviation of independent noise: second
+# differences have six times its variance, and a normal distribution's median deviation is 0.6745 of it.
+_BEND_TO_NOISE = 1.4826 / math.sqrt(6)
+_TREND_STEPS = 3  # steps whose median is what a series "was": one step alone is no level
+_MOST_STRENGTH = 1e6  # neurons that do not move at all
+_LEAST_NEURONS = 3  # of a handful of neurons a share tells nothing
+
+
+@dataclass(frozen=True)
+class AlertRules:
+    """Which rules are on, and what they ask for; all counts of steps are counts of logged steps.
+
+    Attributes:
+        rules: Names of the rules that are on, of `RULES`.
+        steps: For how many steps in a row something must hold.
+        least_fall: Share of its best level by which the mean pairwise distance must have fallen, or d_anchor
+            risen, for "diversity_falling".
+        trend_steps: Steps over which "anchor_distance_rising" looks for its two trends.
+        least_rise: Share by which d_anchor must rise over them.
+        least_loss_fall: Share by which the loss must fall over them.
+        least_collapse: Share of the interpretable neurons that must be lost.
+        least_dead: Share of the layer's neurons that must have lost their signal.
+        least_accuracy_gain: By how much (1 is all) training accuracy must rise over `steps`.
+        most_movement: The way that neurons may go for it and still count as frozen: displacements in mean
+            pairwise distances, per unit of accuracy (healthy demo runs go 4 and more).
+        noise_factor: How many times its own noise a trend must exceed.
+        calm_steps: An alert is over when its finding was below half of the thresholds for so many steps.
+        loss_tag: Scalar that is the training loss; None finds it by its name.
+        accuracy_tag: Scalar that is the training accuracy, 0 to 1 or in percent; None finds it by its name.
+
+    Raises:
+        ValueError: A rule's name is unknown, or a number is out of range.
+    """
+
+    rules: tuple[str, ...] = RULES
+    steps: int = 3
+    least_fall: float = 0.15
+    trend_steps: int = 5
+    least_rise: float = 0.05
+    least_loss_fall: float = 0.02
+    least_collapse: float = 0.3
+    least_dead: float = 0.05
+    least_accuracy_gain: float = 0.1
+    most_movement: float = 1.5
+    noise_factor: float = 4.0
+    calm_steps: int = 2
+    loss_tag: str | None = None
+    accuracy_tag: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", (self.rules,) if isinstance(self.rules, str) else tuple(self.rules))
+        unknown = [name for name in self.rules if name not in RULES]
+        if unknown:
+            raise ValueError(f"rules has no {unknown[0]!r}; choose from {', '.join(RULES)}")
+        for name, least in (("steps", 1), ("trend_steps", 3), ("calm_steps", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in _SHARES:
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)!r}")
+        for name in ("noise_factor", "most_movement"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}")
+
+
+_SHARES = (
+    "least_fall",
+    "least_rise",
+    "least_loss_fall",
+    "least_collapse",
+    "least_dead",
+    "least_accuracy_gain",
+)
+
+
+@dataclass
+class LayerSeries:
+    """What is known of one layer, one value per logged step; NaN where a step has none.
+
+    Attributes:
+        neurons: Neurons of the layer.
+        steps: Global steps, rising.
+        d_anchor: Anchor distance (Eq. 2.2): low where concepts are diverse.
+        mean_pairwise_distance: High where concepts are diverse.
+        displacement: Mean displacement since the step before.
+        interpretable: Interpretable neurons.
+        silent: Dead, constant and non-finite neurons together.
+        nonfinite: Non-finite neurons alone.
+        loss: Training loss.
+        accuracy: Training accuracy, 0 to 1 or 0 to 100.
+    """
+
+    neurons: int
+    steps: list[int] = field(default_factory=list)
+    d_anchor: list[float] = field(default_factory=list)
+    mean_pairwise_distance: list[float] = field(default_factory=list)
+    displacement: list[float] = field(default_factory=list)
+    interpretable: list[float] = field(default_factory=list)
+    silent: list[float] = field(default_factory=list)
+    nonfinite: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule sees at the last step of a series.
+
+    Attributes:
+        strength: 1 or more raises an alert, below one half lets it end.
+        severity: "warning" or "critical".
+        message: A sentence without the layer's name and without its full stop.
+        evidence: The numbers it rests on, as JSON values: `series` has `[step, value]` pairs by name.
+    """
+
+    strength: float
+    severity: str
+    message: str
+    evidence: Mapping[str, Any]
+
+
+def diversity_falling(series: LayerSeries, rules: AlertRules) -> Finding | None:
+    """Concepts have been less diverse than they were, for several steps in a row.
+
+    Diversity is read from the mean pairwise distance, which falls with it, and from d_anchor, which rises;
+    the clearer of the two counts. What it was is the best median of three steps before.
+
+    Args:
+        series: The layer up to now.
+        rules: The thresholds.
+
+    Returns:
+        The finding; None while there are too few steps.
+    """
+    found = [
+        _below_best(series, "mean_pairwise_distance", 1, rules),
+        _below_best(series, "d_anchor", -1, rules),
+    ]
+    return max((one for one in found if one is not None), key=lambda one: one.strength, default=None)
+
+
+def anchor_distance_rising(series: LayerSeries, rules: AlertRules) -> Finding | None:
+    """d_anchor rises while the loss falls: the network gets better at its task with fewer concepts.
+
+    Both trends are lines through the last steps whose slope is the median over all pairs of points.
+
+    Args:
+        series: The layer up to now.
+        rules: The thresholds.
+
+    Returns:
+        The finding; None while there are too few steps, or without a loss.
+    """
+    distances, losses = (_last(series, name, rules.trend_steps) for name in ("d_anchor", "loss"))
+    if distances is None or losses is None:
+        return None
+    rise, fall = _trend(distances), -_trend(losses)
+    level, loss_level = abs(median(_values(distances))), abs(median(_values(losses)))
+    noise, loss_noise = _noise(series.d_anchor), _noise(series.loss)
+    needed = max(rules.least_rise * level, rules.noise_factor * noise)
+    loss_needed = max(rules.least_loss_fall * loss_level, rules.noise_factor * loss_noise)
+    strength = min(_ratio(rise, needed), _ratio(fall, loss_needed))
+    message = (
+        f"the anchor distance rose by {rise / level if level else 0:.0%} to {_show(distances[-1][1])} over "
+        f"{len(distances)} logged steps while the loss fell to {_show(losses[-1][1])}: "
+        f"the network covers fewer concepts as it fits its data better"
+    )
+    evidence = _evidence({"d_anchor": distances, "loss": losses}, rise, needed, noise)
+    return Finding(strength, WARNING, message, evidence)
+
+
+def interpretable_collapsing(series: LayerSeries, rules: AlertRules) -> Finding | None:
+    """Many of the neurons that were interpretable no longer are, at two steps in a row.
+
+    Args:
+        series: The layer up to now.
+        rules: The thresholds.
+
+    Returns:
+        The finding; None while there are too few steps.
+    """
+    points = _known(series, "interpretable")
+    best = _best_before(points, 2, 1)
+    if best is None:
+        return None
+    was, now = best[1], max(_values(points[-2:]))
+    lost = was - now
+    needed = max(rules.least_collapse * was, rules.least_dead * series.neurons, _LEAST_NEURONS)
+    severity = CRITICAL if lost >= 2 * rules.least_collapse * was else WARNING
+    message = (
+        f"interpretable neurons fell from {was:.0f} (step {best[0]}) to {points[-1][1]:.0f} "
+        f"of {series.neurons}: neurons lose the concepts they had"
+    )
+    evidence = _evidence({"interpretable": [best, *points[-2:]]}, -lost, needed, None)
+    return Finding(_ratio(lost, needed), severity, message, evidence)
+
+
+def dead_growing(series: LayerSeries, rules: AlertRules) -> Finding | None:
+    """Neurons lose their signal: dead, constant or not finite, at two steps in a row.
+
+    A neuron with a NaN or infinite activation counts at once: that is never noise.
+
+    Args:
+        series: The layer up to now.
+        rules: The thresholds.
+
+    Returns:
+        The finding; None while there are too few steps.
+    """
+    points = _known(series, "silent")
+    broken = series.nonfinite[-1] if series.nonfinite else 0
+    best = _best_before(points, 2, -1)
+    if broken > 0 and points:
+        message = f"{broken:.0f} of {series.neurons} neurons have activations that are not finite"
+        grown = [[series.steps[-1], broken]]
+        return Finding(
+            max(1.0, float(broken)), CRITICAL, message, _evidence({"nonfinite": grown}, broken, 1, None)
+        )
+    if best is None:
+        return None
+    was, now = best[1], min(_values(points[-2:]))
+    needed = max(rules.least_dead * series.neurons, _LEAST_NEURONS)
+    severity = CRITICAL if now >= 5 * rules.least_dead * series.neurons else WARNING
+    message = (
+        f"neurons without signal (dead or constant) rose from {was:.0f} (step {best[0]}) to "
+        f"{points[-1][1]:.0f} of {series.neurons}: they no longer take part"
+    )
+    evidence = _evidence({"silent": [best, *points[-2:]]}, now - was, needed, None)
+    return Finding(_ratio(now - was, needed), severity, message, evidence)
+
+
+def concepts_frozen(series: LayerSeries, rules: AlertRules) -> Finding | None:
+    """Neurons keep their concepts while training accuracy rises fast: a sign of overfitting (ConceptEvo).
+
+    As in ConceptEvo, movement is measured by what it buys: the way that neurons went for a given gain in
+    training accuracy. Its unit is the mean distance of two neurons, so it does not depend on the space.
+
+    Args:
+        series: The layer up to now.
+        rules: The thresholds.
+
+    Returns:
+        The finding; None while there are too few steps, or without an accuracy.
+
+    Source: dissertation section 7.3.5, "Overfitting slows concept evolution".
+    """
+    moved = _unbroken(series, "displacement", rules.steps)
+    hits = _unbroken(series, "accuracy", rules.steps + 1)
+    spreads = _values(_known(series, "mean_pairwise_distance"))
+    if moved is None or hits is None or not spreads or median(spreads) <= 0:
+        return None
+    whole = 100.0 if max(_values(_known(series, "accuracy"))) > 1.5 else 1.0
+    gain = (hits[-1][1] - hits[0][1]) / whole
+    noise = _noise(series.accuracy) / whole
+    needed = max(rules.least_accuracy_gain, rules.noise_factor * noise)
+    way = sum(_values(moved)) / median(spreads)
+    slowness = min(rules.most_movement * gain / way, _MOST_STRENGTH) if way > 0 else _MOST_STRENGTH
+    message = (
+        f"training accuracy rose by {gain:.0%} to {hits[-1][1] / whole:.0%} in {rules.steps} logged steps "
+        f"while neurons hardly moved ({way:.2g} times their mean distance): the network may be learning its "
+        f"images by heart"
+    )
+    evidence = _evidence({"displacement": moved, "accuracy": hits}, gain, needed, noise)
+    return Finding(min(_ratio(gain, needed), slowness), WARNING, message, evidence)
+
+
+Rule = Callable[[LayerSeries, AlertRules], "Finding | None"]
+RULE_FUNCTIONS: Mapping[str, Rule] = {
+    "diversity_falling": diversity_falling,
+    "anchor_distance_rising": anchor_distance_rising,
+    "interpretable_collapsing": interpretable_collapsing,
+    "dead_growing": dead_growing,
+    "concepts_frozen": concepts_frozen,
+}
+
+_Points = Sequence[Sequence[float]]
+
+
+def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) -> Finding | None:
+    points = _known(series, name)
+    best = _best_before(points, rules.steps, sign)
+    if best is None or best[1] <= 0:
+        return None
+    was, recent = best[1], points[-rules.steps :]
+    # The step that is nearest to what it was: all of them must be this far away.
+    gap = min(sign * (was - value) for value in _values(recent))
+    noise = _hop(_values(points))
+    needed = max(rules.least_fall * was, noise)
+    what = "the mean distance between two neurons" if sign > 0 else "the anchor distance"
+    message = (
+        f"concepts have become less diverse: {what} {'fell' if sign > 0 else 'rose'} from {_show(was)} "
+        f"(step {best[0]}) to {_show(recent[-1][1])} and stayed there for {rules.steps} logged steps"
+    )
+    severity = CRITICAL if gap >= 2 * rules.least_fall * was else WARNING
+    evidence = _evidence({name: [best, *recent]}, -sign * gap, needed, noise)
+    return Finding(_ratio(gap, needed), severity, message, evidence)
+
+
+def _known(series: LayerSeries, name: str) -> list[list[float]]:
+    values = getattr(series, name)
+    return [[step, value] for step, value in zip(series.steps, values, strict=True) if math.isfinite(value)]
+
+
+def _values(points: _Points) -> list[float]:
+    return [value for _, value in points]
+
+
+def _unbroken(series: LayerSeries, name: str, count: int) -> list[list[float]] | None:
+    """The last points where none of them is missing; None otherwise."""
+    points = _known(series, name)[-count:]
+    return points if len(series.steps) >= count and [s for s, _ in points] == series.steps[-count:] else None
+
+
+def _last(series: LayerSeries, name: str, count: int) -> list[list[float]] | None:
+    """The last points, the newest of this very step; None where the step has none or there are too few."""
+    points = _known(series, name)
+    if len(points) < count or points[-1][0] != series.steps[-1]:
+        return None
+    return points[-count:]
+
+
+def _best_before(points: _Points, recent: int, sign: int) -> list[float] | None:
+    """The best level before the last points, as `[step, level]`; the first point counts as it is."""
+    earlier = points[: max(0, len(points) - recent)]
+    levels = [
+        [step, median(_values(earlier[max(0, i + 1 - _TREND_STEPS) : i + 1]))]
+        for i, (step, _) in enumerate(earlier)
+    ]
+    return max(levels, key=lambda level: sign * level[1], default=None)
+
+
+def _trend(points: _Points) -> float:
+    """By how much the points rise from first to last along a line of the median slope (Theil and Sen)."""
+    values = _values(points)
+    slopes = [
+        (values[j] - values[i]) / (j - i) for i in range(len(values)) for j in range(i + 1, len(values))
+    ]
+    return median(slopes) * (len(values) - 1)
+
+
+def _noise(values: Sequence[float]) -> float:
+    """Standard deviation of a series' noise whatever its trend: how points stand off their neighbours."""
+    known = [value for value in values if math.isfinite(value)]
+    bends = [abs(a - 2 * b + c) for a, b, c in zip(known, known[1:], known[2:], strict=False)]
+    return _BEND_TO_NOISE * median(bends) if bends else 0.0
+
+
+def _hop(values: Sequence[float]) -> float:
+    """How far a series usually goes from one step to the next; one jump alone does not count."""
+    hops = [abs(after - before) for before, after in pairwise(values)]
+    return median(hops) if len(hops) > _TREND_STEPS else 0.0
+
+
+def _ratio(measured: float, needed: float) -> float:
+    if needed <= 0:
+        return 0.0
+    return max(0.0, measured / needed)
+
+
+def _evidence(
+    series: Mapping[str, _Points], change: float, needed: float, noise: float | None
+) -> dict[str, Any]:
+    told = {name: [[int(step), float(value)] for step, value in points] for name, points in series.items()}
+    return {"series": told, "change": float(change), "needed": float(needed), "noise": noise}
+
+
+def _show(value: float) -> str:
+    return f"{value:.3g}"
