@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptmon_tb.detectors import MapScan
-from conceptmon_tb.named_layers import find_layers
+from conceptmon_tb.named_layers import find_layers, not_called
 from conceptmon_tb.patches import Peaks, find_peaks
 from conceptmon_tb.pooling import Pooling, Tokens, find_maps, pool_output, real_tensor, token_rule
 from conceptmon_tb.probe_forward import Forward, ProbeForward
@@ -90,7 +90,9 @@ def collect_activations(
 
     def keep(start: int, size: int) -> None:
         for layer in found:
-            _store(collected, layer, tap.pooled.pop(layer, None), start, size, num_images)
+            if layer not in tap.pooled:
+                raise not_called(inner, layer)
+            _store(collected, layer, tap.pooled.pop(layer), start, size, num_images)
             _store_peaks(peaks, layer, tap.peaks.pop(layer, None), start, num_images)
 
     _run_probe(inner, found, tap, batches, num_images, precision, forward, keep)
@@ -243,14 +245,8 @@ def _hooks(layers: Mapping[str, nn.Module], tap: _Tap, stop: _EarlyStop) -> Iter
 
 
 def _store(
-    collected: dict[str, Tensor], layer: str, rows: Tensor | None, start: int, batch: int, num_images: int
+    collected: dict[str, Tensor], layer: str, rows: Tensor, start: int, batch: int, num_images: int
 ) -> None:
-    if rows is None:
-        raise ValueError(
-            f"layers: the model's forward never called {layer!r} as a module; choose a layer that it uses in "
-            f"evaluation mode. Hooks do not see a module whose weights are used directly (out_proj of "
-            f"nn.MultiheadAttention), nor one run as .forward(...): choose the module around it"
-        )
     if rows.shape[0] != batch:
         raise ValueError(
             f"layers: {layer!r} gives {rows.shape[0]} rows for a batch of {batch} images; "

@@ -8,7 +8,7 @@ tensor, list, dictionary or set holds.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 # The registers of torch's own: buffers are put back here, hooks, weights and modes by those who alter them.
 _REGISTERS = frozenset(vars(nn.Module()))
-_CONTAINERS = (dict, set, deque, list)
+_CONTAINERS = (dict, OrderedDict, defaultdict, set, deque, list)
 
 
 def remember_modules(modules: Iterable[nn.Module]) -> Callable[[], None]:
@@ -89,8 +89,9 @@ def _content(tensor: Tensor | None) -> Tensor | None:
 def _restore_tensor(tensor: Tensor | None, content: Tensor | None) -> None:
     if tensor is None or content is None or _same_bits(tensor, content):
         return
-    with torch.inference_mode(tensor.is_inference()):  # only there may a tensor made there be written to
-        tensor.detach().copy_(content)
+    # Only in inference mode may a tensor made there be written to.
+    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+        tensor.copy_(content)
 
 
 def _restore_container(container: Any, content: Any) -> None:

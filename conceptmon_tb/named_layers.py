@@ -115,6 +115,26 @@ def check_ready(model: nn.Module) -> None:
                 )
 
 
+def not_called(model: nn.Module, layer: str) -> ValueError:
+    """The error for a layer that was there and gave nothing.
+
+    Args:
+        model: The monitored model.
+        layer: Name of the layer.
+    """
+    message = (
+        f"layers: the model's forward never called {layer!r} as a module; choose a layer that it uses in "
+        f"evaluation mode. Hooks do not see a module whose weights are used directly (out_proj of "
+        f"nn.MultiheadAttention), nor one run as .forward(...): choose the module around it"
+    )
+    if any(isinstance(module, torch.fx.GraphModule) for module in model.modules()):
+        message += (
+            ". Of a model traced by torch.fx or torch.export only some modules are left: watch the model "
+            "that was traced, or torch.export.unflatten(program)"
+        )
+    return ValueError(message)
+
+
 def is_offloaded(model: nn.Module) -> bool:
     """Whether Accelerate's hooks move the model's weights to where they are needed and back."""
     return any(hasattr(module, "_hf_hook") for module in model.modules())
