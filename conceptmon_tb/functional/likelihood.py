@@ -18,8 +18,8 @@ from torch import Tensor
 from conceptmon_tb.functional.acceleration import in_threads, kernels_for
 
 _LARGEST_PRODUCT = 1e30  # of float32: far from its 1e38
-_PRODUCTS_AT_ONCE = 9  # of those products in float64: far from its 1e308
 _FACTORS_AT_ONCE = 4  # of the kernel: with fewer in a float32 product, torch computes
+_ROWS_IN_CACHE = 1 << 14  # of a tile: a copy is read in order once, then in any order from the cache
 _TILE_BYTES = 1 << 24  # tables in work at one time, where they are not kept
 _CONCEPTS_AT_ONCE = 1024  # in one table of the torch code
 _ELEMENTS_AT_ONCE = 1 << 16  # a running product of this many float32 stays in the cache
@@ -119,7 +119,7 @@ class LogLikelihood:
         self, kernels: ModuleType, image_sets: Tensor, tables: list[tuple[slice, Tensor]], out: Tensor
     ) -> None:
         size = len(self._slope) + -len(self._slope) % _FACTORS_AT_ONCE
-        sets = np.zeros((len(image_sets), size), np.int32)
+        sets = np.zeros((len(image_sets), size), np.uint32)
         sets[:, : len(self._slope)] = image_sets.numpy()
         slope = np.zeros(size, np.float32)  # ranks beyond the last have slope 0, which is a factor of 1
         slope[: len(self._slope)] = self._slope
@@ -133,8 +133,8 @@ class LogLikelihood:
             for task in range(work.start, work.stop):
                 first, table = pieces[task // split]
                 rows = slice(task % split * chunk, (task % split + 1) * chunk)
-                products = (sets[rows], slope, group, _PRODUCTS_AT_ONCE)
-                kernels.log_products(table, *products, first, likelihood[rows])
+                near = table.copy() if len(table) <= min(_ROWS_IN_CACHE, sets[rows].size) else table
+                kernels.log_products(near, sets[rows], slope, group, first, likelihood[rows])
 
         in_threads(multiply, len(pieces) * split, 1)
 

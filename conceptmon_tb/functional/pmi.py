@@ -275,13 +275,15 @@ class PmiConcepts:
         if likelihood.shape[0] == 0:
             return likelihood
         if self.prior == "layer":
-            log_mean = self._layer_log_mean(layer_sets)
-            return likelihood.sub_(log_mean, alpha=self.lam).add_((1 - self.lam) * self._likelihood.constant)
+            return likelihood.sub_(self._weighted(self._layer_log_mean(layer_sets)))
         background = self._background()
         if self.prior == "background":
-            likelihood.sub_(background.log_mean, alpha=self.lam)
-            return likelihood.add_((1 - self.lam) * self._likelihood.constant)
+            return likelihood.sub_(self._weighted(background.log_mean))
         return likelihood.sub_(background.mean).mul_(background.precision)
+
+    def _weighted(self, log_mean: Tensor) -> Tensor:
+        """What to subtract from log-likelihoods that lack their constant, as this mean does."""
+        return log_mean * self.lam - (1 - self.lam) * self._likelihood.constant
 
     def _background(self) -> _Background:
         if self._cached_background is None:

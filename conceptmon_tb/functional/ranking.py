@@ -26,6 +26,7 @@ _NO_KEY = np.iinfo(np.int64).min
 _ROWS_IN_TASK = 16
 _COLUMNS_IN_SCAN = 2048
 _FEWEST_IN_SCAN = 64
+_COLUMNS_IN_CACHE = 128  # of the sample
 _IMAGES_IN_SAMPLE = (512, 4096)  # a tenth of all, within these limits
 _IMAGES_FOR_EACH = 16  # images for each one of the top: with fewer, sorting keys is faster
 _UPPER_HALF = 1 if sys.byteorder == "little" else 0
@@ -245,11 +246,14 @@ def _scan(kernels: ModuleType, matrix: Tensor, k: int) -> tuple[Tensor, Tensor, 
 
     def scan(part: slice) -> None:
         count = part.stop - part.start
-        drawn = np.empty((count, len(sample)), np.float32)
-        kernels.transpose(source[sample, part], drawn)
-        lows[part] = drawn.min(axis=1)
-        drawn.partition(len(sample) - rank, axis=1)
-        threshold = drawn[:, len(sample) - rank].copy()
+        threshold = np.empty(count, np.float32)
+        for start in range(0, count, _COLUMNS_IN_CACHE):
+            inside = slice(part.start + start, min(part.start + start + _COLUMNS_IN_CACHE, part.stop))
+            drawn = np.empty((inside.stop - inside.start, len(sample)), np.float32)
+            kernels.transpose(source[sample, inside], drawn)
+            lows[inside] = drawn.min(axis=1)
+            drawn.partition(len(sample) - rank, axis=1)
+            threshold[start : start + _COLUMNS_IN_CACHE] = drawn[:, len(sample) - rank]
         spoiled, filled = np.zeros(count, np.float32), np.zeros(count, np.int32)
         candidates = np.empty((count, room), np.int64)
         kernels.scan_columns(source, part.start, part.stop, threshold, spoiled, filled, candidates)
