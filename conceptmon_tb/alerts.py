@@ -128,8 +128,12 @@ class AlertWatch:
             tag: Its tag.
             value: Its value.
         """
-        if tag in (self.rules.loss_tag, self.rules.accuracy_tag) or role_of(tag) is not None:
+        if self.wants(tag):
             self._means.note(tag, value)
+
+    def wants(self, tag: str) -> bool:
+        """Whether a scalar may be the training loss or accuracy."""
+        return tag in (self.rules.loss_tag, self.rules.accuracy_tag) or role_of(tag) is not None
 
     def take_training(self) -> dict[str, float]:
         """Return the means of what was noted since the last time, and begin anew: one epoch ends."""

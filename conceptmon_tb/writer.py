@@ -22,6 +22,9 @@ from tensorboard.compat.proto import event_pb2
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from conceptmon_tb.alert_log import AlertLog, OnAlert
+from conceptmon_tb.alert_records import alert_summary
+from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.background import Background, check_background, too_slow
 from conceptmon_tb.monitor import Collected, ConceptMonitor, Cost
 from conceptmon_tb.probe import ProbeSet
@@ -41,6 +44,7 @@ class _Sent:
     images: set[int] = field(default_factory=set)
     session: Session | None = None
     warned: bool = False
+    alerts: AlertLog = field(default_factory=AlertLog)
 
 
 _sent: weakref.WeakKeyDictionary[SummaryWriter, _Sent] = weakref.WeakKeyDictionary()
@@ -70,6 +74,10 @@ class ConceptWriter(SummaryWriter):
             `close` and `flush` wait for the epoch that is being scored, and so does the end of the process;
             a failure is told at the next call. The detector must allow it, as `ClipDissect` and
             `NetworkDissection` do.
+        alerts: Rules that every epoch is looked at with; True for the defaults, False for none. An alert is a
+            `ConceptAlert` warning, a text in the Text tab and a mark in the tab's time line. Training loss
+            and accuracy are known from what passes through `add_scalar`; see docs/alerts.md.
+        on_alert: Called with each new `Alert` after its epoch was written; what it raises ends the loop.
         **options: Further keyword arguments of SummaryWriter.
 
     Raises:
@@ -88,11 +96,14 @@ class ConceptWriter(SummaryWriter):
         purge_step: int | None = None,
         every_n_epochs: int = 1,
         asynchronous: bool = False,
+        alerts: AlertRules | bool = True,
+        on_alert: OnAlert | None = None,
         **options: Any,
     ) -> None:
         if monitor is not None and not isinstance(monitor, ConceptMonitor):
             raise TypeError(f"monitor must be a ConceptMonitor or None, got {type(monitor).__name__}")
         self.every_n_epochs = _check_every(every_n_epochs)
+        alert_log = AlertLog(alerts, on_alert)
         if asynchronous and monitor is not None:
             check_background(monitor.detector)
         self._background = Background(self._leave) if asynchronous else None
@@ -110,7 +121,7 @@ class ConceptWriter(SummaryWriter):
             log_dir = folder
         if purge_step is None and (not log_dir or (is_local and not session.history.sizes)):
             purge_step = 0
-        _sent[self] = _Sent(session=session)
+        _sent[self] = _Sent(session=session, alerts=alert_log)
         super().__init__(None if log_dir is None else str(log_dir), purge_step=purge_step, **options)
 
     def add_concepts(
@@ -168,6 +179,11 @@ class ConceptWriter(SummaryWriter):
             cost=self.monitor.last_cost,
         )
 
+    @property
+    def alerts(self) -> AlertLog:
+        """What was raised so far, and what holds at the last epoch."""
+        return alerts_of(self)
+
     def flush(self) -> None:
         """Wait for the epoch that is being scored, if any, and write everything to the disk."""
         self._finish()
@@ -211,10 +227,11 @@ class ConceptWriter(SummaryWriter):
     ) -> None:
         monitor, sent, now = self.monitor, _sent[self], walltime or time.time()
         assert monitor is not None
+        training = sent.alerts.take_training()  # of the epoch that ends here, not of the next one
 
         def score_and_write() -> None:
             snapshots = monitor.score(collected, model)
-            _write(self, sent, snapshots, step, monitor.probe, now, monitor.last_cost)
+            _write(self, sent, snapshots, step, monitor.probe, now, monitor.last_cost, training)
 
         background.start(step, score_and_write)
 
@@ -227,6 +244,7 @@ class ConceptWriter(SummaryWriter):
             self._told_of_waiting = True
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         if finished.error is None:
+            _sent[self].alerts.tell(quietly=strict is False)
             return
         what = f"concepts were not logged at step {finished.step}"
         if self.strict if strict is None else strict:
@@ -292,6 +310,7 @@ def add_concepts(
     *,
     strict: bool = False,
     cost: Cost | None = None,
+    scalars: Mapping[str, Any] | None = None,
 ) -> None:
     """Log snapshots with any SummaryWriter of torch (Lightning's and Accelerate's are such).
 
@@ -307,6 +326,8 @@ def add_concepts(
         strict: Raise a failure, or a second call at the same step, instead of warning.
         cost: What the observation cost (`monitor.last_cost`), for the scalar `concepts/seconds`; None
             logs none.
+        scalars: The loop's own scalars of this epoch by tag, for the alert rules; a ConceptWriter hears what
+            passes through it by itself.
 
     Raises:
         RuntimeError: The writer is closed.
@@ -331,12 +352,27 @@ def add_concepts(
     sent = _sent.setdefault(writer, _Sent())
     if not snapshots or _is_repeated(_session(writer, sent), snapshots, step, strict):
         return
+    sent.alerts.note(scalars or {})
     try:
         _write(writer, sent, snapshots, step, images, walltime, cost)
     except Exception as error:
         if strict:
             raise
         _warn_once(sent, f"concepts were not logged at step {step}", error)
+        return
+    sent.alerts.tell()
+
+
+def alerts_of(writer: SummaryWriter) -> AlertLog:
+    """Return a writer's alerts: those that hold, those that were raised, and how to configure them.
+
+    Args:
+        writer: Any SummaryWriter; of a ConceptWriter it is `writer.alerts` too.
+
+    Returns:
+        Its alerts; the same object whenever it is asked for.
+    """
+    return _sent.setdefault(writer, _Sent()).alerts
 
 
 def _write(
@@ -347,6 +383,7 @@ def _write(
     images: ProbeSet | ProbeImages | None,
     walltime: float | None,
     cost: Cost | None = None,
+    training: Mapping[str, float] | None = None,
 ) -> None:
     spaces = {snapshot.space.fingerprint: snapshot.space for snapshot in snapshots.values()}
     if len(spaces) != 1:
@@ -365,6 +402,10 @@ def _write(
     summary = concept_summary(snapshots, step, new)
     if cost is not None:
         summary.MergeFrom(cost_summary(cost.seconds))
+    training = sent.alerts.take_training() if training is None else training
+    report = sent.alerts.look(snapshots, step, training, session.folder, session.resumed_at)
+    if report is not None:
+        summary.MergeFrom(alert_summary(report))
     if is_new_space:
         with_space = space_summary(space, step)
         with_space.MergeFrom(summary)
@@ -502,6 +543,9 @@ class _GuardedEventWriter:
         self.failed = False
 
     def add_event(self, event: event_pb2.Event) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.alerts.hear(event)
         if not self.failed:
             self._guard(self._inner.add_event, event)
 

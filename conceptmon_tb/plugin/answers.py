@@ -7,9 +7,11 @@ import difflib
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
-from conceptmon_tb.metadata import IMAGES_TAG, Payload, PayloadError, layer_tag, pack_payload
+from conceptmon_tb.alert_records import unpack_alerts
+from conceptmon_tb.metadata import ALERTS_TAG, IMAGES_TAG, Payload, PayloadError, layer_tag, pack_payload
 from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.cards import NeuronCards
 from conceptmon_tb.plugin.distances import Distances
@@ -86,6 +88,27 @@ class Answers:
                 for record, payload in found
             ]
         return {"layers": layers}
+
+    def alerts(self, source: Source, run: str) -> dict[str, Any]:
+        """Answer of `alerts`: what the rules raised while the run was trained, and where they looked."""
+        self._lookup.layers(source, run)
+        signature = source.list_tensors(run).get(run, {}).get(ALERTS_TAG)
+        if signature is None:
+            return {"checked": [], "alerts": [], "skipped": []}
+        found = self._store.payloads(source, run, ALERTS_TAG, signature)
+        records = self._store.records(source, run, ALERTS_TAG, signature)
+        told: list[dict[str, Any]] = []
+        for _, payload in found:
+            raised, ended, _ = unpack_alerts(payload)
+            told += [{**asdict(alert), "ended": None} for alert in raised]
+            for alert in told:
+                if alert["ended"] is None and (alert["rule"], alert["layer"], alert["step"]) in ended:
+                    alert["ended"] = payload.step
+        return {
+            "checked": [record.step for record, _ in found],
+            "alerts": told,
+            "skipped": [{"step": r.step, "reason": r.flaw.reason} for r in records if r.flaw is not None],
+        }
 
     def layer(
         self,

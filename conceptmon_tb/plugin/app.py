@@ -79,6 +79,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             "/runs": self._runs,
             "/space": self._space,
             "/timeline": self._timeline,
+            "/alerts": self._alerts,
             "/layer": self._layer,
             "/neuron": self._neuron,
             "/distances": self._distances,
@@ -137,6 +138,9 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
 
     def _timeline(self, request: _Request) -> wrappers.Response:
         return request.json(self._answers.timeline(request.source, request.text("run")))
+
+    def _alerts(self, request: _Request) -> wrappers.Response:
+        return request.json(self._answers.alerts(request.source, request.text("run")))
 
     def _layer(self, request: _Request) -> wrappers.Response:
         run, layer, after = request.text("run"), request.text("layer"), request.optional_number("after")
