@@ -36,7 +36,8 @@ def stored_text_embedding(text_embedding: npt.NDArray[Any]) -> FloatArray:
     """
     rounded = np.asarray(text_embedding).astype(np.float16).astype(np.float32)
     length = np.linalg.norm(rounded, axis=1, keepdims=True)
-    unit: FloatArray = np.divide(rounded, length, out=np.zeros_like(rounded), where=length > 0)
+    with np.errstate(invalid="ignore"):  # a log may hold infinite embeddings
+        unit: FloatArray = np.divide(rounded, length, out=np.zeros_like(rounded), where=length > 0)
     return unit
 
 

@@ -219,7 +219,8 @@ def nearest_neurons(
     neuron = np.full((len(words), 2), -1, np.int64)
     for start, rows in embedding.rows():
         # A word's own length does not change which neuron is nearest to it.
-        squared = np.einsum("ij,ij->i", rows, rows) - 2 * (words @ rows.T)
+        with np.errstate(invalid="ignore"):  # a log may hold infinite embeddings
+            squared = np.einsum("ij,ij->i", rows, rows) - 2 * (words @ rows.T)
         for column, mask in enumerate((valid, interpretable)):
             counted = np.flatnonzero(mask[start : start + len(rows)])
             if not len(counted):

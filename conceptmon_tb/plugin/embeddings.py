@@ -66,7 +66,10 @@ class StepEmbedding:
         for start, rows in self.rows() if size else ():
             length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
             usable = length > 0
-            cosine[start : start + len(rows)][usable] = (rows[usable] @ direction) / (length[usable] * size)
+            with np.errstate(invalid="ignore"):  # a log may hold infinite embeddings
+                cosine[start : start + len(rows)][usable] = (rows[usable] @ direction) / (
+                    length[usable] * size
+                )
         return cosine
 
     def euclidean(self, point: FloatArray) -> FloatArray:
@@ -80,7 +83,8 @@ class StepEmbedding:
         """
         distance = np.full(self.neurons, np.inf, np.float32)
         for start, rows in self.rows():
-            distance[start : start + len(rows)] = np.linalg.norm(rows - point, axis=1)
+            with np.errstate(invalid="ignore"):  # likewise
+                distance[start : start + len(rows)] = np.linalg.norm(rows - point, axis=1)
         distance[~self.present] = np.inf
         return distance
 
