@@ -8,6 +8,7 @@ neurons are random image sets, and everything about those is computed once per p
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -28,7 +29,7 @@ Prior = Literal["layer", "background", "zscore"]
 NUM_BACKGROUND = 512
 """Random image sets behind the priors "background" and "zscore"."""
 
-_CONCEPTS_AT_ONCE = 1024
+_CONCEPTS_AT_ONCE = 128
 _FLAT = 1e-5  # spread of a log-likelihood, relative to its size, that float32 rounding explains
 
 
@@ -190,7 +191,7 @@ class PmiConcepts:
         seed: int = 0,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        _check_parameters(top_k, prior, min_prob, membership)
+        _check_parameters(top_k, a, lam, prior, min_prob, membership)
         concepts = check_concept_activations(concept_activations, keep_dtype=True)
         self.prior = prior
         self.lam = lam
@@ -332,10 +333,13 @@ def _membership(top_k: int, ends: tuple[float, float] | None) -> list[float]:
 
 
 def _check_parameters(
-    top_k: int, prior: str, min_prob: float, membership: tuple[float, float] | None
+    top_k: int, a: float, lam: float, prior: str, min_prob: float, membership: tuple[float, float] | None
 ) -> None:
-    if top_k < 1:
-        raise ValueError(f"top_k must be at least 1, got {top_k}")
+    if not isinstance(top_k, Integral) or top_k < 1:
+        raise ValueError(f"top_k must be a whole number, at least 1, got {top_k!r}")
+    for name, value in (("a (softmax_scale)", a), ("lam", lam)):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, got {value}")
     if prior not in get_args(Prior):
         raise ValueError(f"prior must be one of {', '.join(map(repr, get_args(Prior)))}, got {prior!r}")
     if not 0 < min_prob < 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -88,8 +90,10 @@ class RankConcepts:
         scale_p: float = 0.5,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        if p < 1:
-            raise ValueError(f"p must be at least 1, got {p}")
+        if not 1 <= p < math.inf:
+            raise ValueError(f"p must be a finite number, at least 1, got {p}")
+        if not math.isfinite(scale_p):
+            raise ValueError(f"scale_p must be a finite number, got {scale_p}")
         if not 0 < top_fraction <= 1:
             raise ValueError(f"top_fraction must be in (0, 1], got {top_fraction}")
         self.power = p

@@ -179,7 +179,8 @@ def test_the_temperature_follows_similarity_and_prior():
         ({"similarity": "cos", "prior": "layer"}, "cos_similarity has no parameter 'prior'"),
         ({"topk": 3}, "soft_wpmi has no parameter 'topk'; its parameters are: 'top_k', 'a'"),
         ({"prior": "mean"}, "prior must be one of 'layer', 'background', 'zscore', got 'mean'"),
-        ({"top_k": 0}, "top_k must be at least 1"),
+        ({"top_k": 0}, "top_k must be a whole number, at least 1"),
+        ({"top_k": 5.5}, "top_k must be a whole number, at least 1, got 5.5"),
         ({"num_null": 0}, "num_null must be at least 1"),
     ],
 )
