@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conceptmon_tb import __version__
+from conceptmon_tb.cli_doctor import add_doctor
 from conceptmon_tb.cli_export import add_export
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"conceptmon {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_import(commands)
+    add_doctor(commands)
     add_export(commands)
     return parser
 

@@ -119,6 +119,18 @@ def read_records(
             offset, number = offset + record.nbytes, number + 1
 
 
+def read_record_at(file: BinaryIO, offset: int) -> bytes:
+    """Return the data of a record that is known to be good.
+
+    Args:
+        file: An event file, opened for reading.
+        offset: Of the record's first byte.
+    """
+    file.seek(offset)
+    length, _ = _HEADER.unpack(file.read(HEADER_BYTES))
+    return file.read(length)
+
+
 def frame_record(data: bytes) -> bytes:
     """Return the bytes of one record.
 
