@@ -12,25 +12,31 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from benchmarks.published import clip_dissect as published
+from benchmarks.similarity_report import (
+    FEW_NEURONS,
+    LOOPED_NEURONS,
+    TARGET_SIZES,
+    Memory,
+    Row,
+    Size,
+    as_document,
+    as_line,
+)
 from conceptmon_tb.functional import SIMILARITIES
 from conceptmon_tb.functional.cosine import CosineConcepts
 from conceptmon_tb.functional.pmi import PmiConcepts
 from conceptmon_tb.functional.rank import RankConcepts
-
-Size = tuple[int, int, int]
 
 NAMES = ["soft_wpmi", "wpmi", "rank_reorder", "cos_similarity", "cos_similarity_cubed"]
 SIZES: list[Size] = [
@@ -42,35 +48,8 @@ SIZES: list[Size] = [
 ]
 QUICK: list[Size] = [(500, 100, 64)]
 LARGE: list[Size] = [(63_305, 1197, 2048), (63_305, 20_000, 512)]
-TARGET_SIZES = [(10_000, 1197, 2048), (10_000, 20_000, 512)]
-LIMIT_GIB = 8.0
-MOST_MEMORY = 1.5
-MOST_ERROR = 1e-4
-FEW_NEURONS = 64  # whose results are compared with float64
-LOOPED_NEURONS = 8  # of the published rank_reorder, which takes a constant time for each
+FEW_CONCEPTS = 2000  # whose results are compared with float64, where concepts do not share a softmax
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-
-
-@dataclass
-class Row:
-    """One similarity at one size, seconds."""
-
-    name: str
-    size: Size
-    published: float
-    torch_only: float | None
-    once: float
-    first: float
-    kept: float
-    error: float
-    published_error: float
-
-    def target(self) -> float | None:
-        """How many times faster than the published code it has to be."""
-        fixed = {"soft_wpmi": 10.0, "wpmi": 8.0, "rank_reorder": 3.0}
-        if self.name == "cos_similarity_cubed":
-            return 1.5 if self.size[2] <= 512 else 1.15
-        return fixed.get(self.name)
 
 
 def main() -> None:
@@ -98,14 +77,14 @@ def main() -> None:
     for size in sizes:
         for name in NAMES:
             rows.append(compare(name, size, options.rounds))
-            print(_line(rows[-1]), flush=True)
+            print(as_line(rows[-1]), flush=True)
     memory = []
     for size in QUICK if options.quick else TARGET_SIZES + ([] if options.no_large else LARGE):
         for name in NAMES:
             for dtype in ["float32", "bfloat16"] if size in TARGET_SIZES else ["float32"]:
                 memory.append(memory_of_child(name, size, dtype, options.threads))
                 print(" ".join(map(str, memory[-1])), flush=True)
-    document = as_document(rows, memory, limits, options)
+    document = as_document(rows, memory, limits, options.rounds, options.threads, quick=options.quick)
     print(document)
     if options.write:
         DOCUMENT.write_text(document, encoding="utf-8")
@@ -133,9 +112,25 @@ def prepared(name: str, cosines: Tensor) -> PmiConcepts | RankConcepts | CosineC
 
 def compare(name: str, size: Size, rounds: int) -> Row:
     activations, cosines = draw(size)
+    first, median = time_arms(name, activations, cosines, rounds)  # its hundreds of megabytes are free again
+    error, published_error = errors(name, activations, cosines)
+    return Row(
+        name,
+        size,
+        median["published"],
+        median.get("torch only"),
+        median["once"],
+        first,
+        median["kept"],
+        error,
+        published_error,
+    )
+
+
+def time_arms(name: str, activations: Tensor, cosines: Tensor, rounds: int) -> tuple[float, dict[str, float]]:
+    """Seconds of the first epoch, and the median of each candidate, which take turns."""
     torch_only = {"soft_wpmi": published.soft_wpmi_vectorised, "wpmi": published.wpmi_vectorised}.get(name)
     looped = activations[:, :LOOPED_NEURONS] if name == "rank_reorder" else activations
-    share = activations.shape[1] / looped.shape[1]
     reference = getattr(published, name)
     SIMILARITIES[name](activations[:100, :8], cosines[:100])  # compiles
     first, side = timed(lambda: _epoch(prepared(name, cosines), activations))
@@ -152,24 +147,16 @@ def compare(name: str, size: Size, rounds: int) -> Row:
         for arm in order:
             seconds[arm].append(timed(arms[arm])[0])
     median = {arm: statistics.median(values) for arm, values in seconds.items()}
-    error, published_error = errors(name, activations, cosines)
-    return Row(
-        name,
-        size,
-        median["published"] * share,
-        median.get("torch only"),
-        median["once"],
-        first,
-        median["kept"],
-        error,
-        published_error,
-    )
+    median["published"] *= activations.shape[1] / looped.shape[1]
+    return first, median
 
 
 def errors(name: str, activations: Tensor, cosines: Tensor) -> tuple[float, float]:
     """Ours and the published code's, against float64, over a few neurons."""
     few = LOOPED_NEURONS if name == "rank_reorder" else FEW_NEURONS
     neurons = activations[:, :few]
+    if not name.endswith("wpmi"):  # a concept stands for itself: some are enough
+        cosines = cosines[:, :FEW_CONCEPTS]
     exact_chance = {"draws": None} if name == "rank_reorder" else {}
     reference = getattr(published, name)
     by_image = (
@@ -212,24 +199,6 @@ def measure_limits(*, small: bool) -> dict[str, float]:
     }
 
 
-def floors(row: Row, limits: dict[str, float]) -> dict[str, float]:
-    """Least seconds that each resource needs for an epoch with a kept concept side."""
-    images, concepts, neurons = row.size
-    moved = 4 * (images * neurons + images * concepts + neurons * concepts)
-    if row.name.startswith("cos"):
-        return {
-            "matrix product": 2 * images * concepts * neurons / limits["matrix product, operations"],
-            "main memory": moved / limits["main memory, bytes"],
-        }
-    top = {"soft_wpmi": 100, "wpmi": 28}.get(row.name, images // 20)
-    looked_up = top * concepts * neurons
-    return {
-        "cache, one look-up for each image of a set": 4 * looked_up / limits["cache, bytes"],
-        "main memory": moved / limits["main memory, bytes"],
-        "logarithms": neurons * concepts / limits["logarithms"] if row.name != "rank_reorder" else 0.0,
-    }
-
-
 def measure_memory(name: str, size: Size, dtype: torch.dtype) -> None:
     """Print peak bytes over those before the inputs, bytes of inputs and output, peak bytes, and seconds."""
     warm, cosines = draw((100, 10, 20), dtype)
@@ -249,9 +218,7 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def memory_of_child(
-    name: str, size: Size, dtype: str, threads: int
-) -> tuple[str, Size, str, float, float, float]:
+def memory_of_child(name: str, size: Size, dtype: str, threads: int) -> Memory:
     """Peak over inputs and output, peak of the whole process in GiB, seconds."""
     command = [sys.executable, "-m", "benchmarks.similarity", "--threads", str(threads), "--memory", name]
     child = subprocess.run(
@@ -259,150 +226,6 @@ def memory_of_child(
     )
     over, data, peak, seconds = map(float, child.stdout.split())
     return name, size, dtype, over / data, peak / 2**30, seconds
-
-
-def as_document(
-    rows: list[Row],
-    memory: list[tuple[str, Size, str, float, float, float]],
-    limits: dict[str, float],
-    options: argparse.Namespace,
-) -> str:
-    flags = " --quick" if options.quick else ""
-    lines = ["# How fast neurons are scored", ""]
-    lines += [
-        f"Written by `python -m benchmarks.similarity --write{flags}`, not by hand: medians of "
-        f"{options.rounds} rounds, {options.threads} threads, {platform.machine()} ({_processor()}), "
-        f"torch {torch.__version__}."
-    ]
-    lines += ["", *_METHOD.splitlines(), "", "## Targets", ""]
-    lines += _table(["", "measured", "target", "met"], _targets(rows, memory))
-    lines += ["", "## Time", "", *_TIME.splitlines(), ""]
-    lines += _table(
-        ["similarity", "images x concepts x neurons", "published", "torch only", "one call", "first epoch",
-         "later epochs", "published / one call", "published / later", "torch only / later"],
-        [_time_cells(row) for row in rows],
-    )  # fmt: skip
-    lines += ["", "## Accuracy", "", *_ACCURACY.splitlines(), ""]
-    lines += _table(
-        ["similarity", "images x concepts", "ours", "published, float32"],
-        [
-            [row.name, f"{row.size[0]:,} x {row.size[1]:,}", f"{row.error:.1e}", f"{row.published_error:.1e}"]
-            for row in rows
-        ],
-    )
-    lines += ["", "## Memory", "", *_MEMORY.splitlines(), ""]
-    lines += _table(
-        [
-            "similarity",
-            "images x concepts x neurons",
-            "inputs",
-            "peak / (inputs + output)",
-            "process, GiB",
-            "time",
-        ],
-        [[n, _shape(s), d, f"{ratio:.2f}", f"{gib:.2f}", f"{t:.1f} s"] for n, s, d, ratio, gib, t in memory],
-    )
-    lines += ["", "## Roofline", "", *_ROOFLINE.splitlines(), ""]
-    lines += _table(
-        ["", "each second"], [[what, f"{rate / 1e9:.1f} x 10^9"] for what, rate in limits.items()]
-    )
-    lines += [""]
-    lines += _table(
-        ["similarity", "images x concepts x neurons", "tightest limit", "at least", "later epochs", "share"],
-        [_roofline_cells(row, limits) for row in rows if row.size in TARGET_SIZES or options.quick],
-    )
-    return "\n".join([*lines, ""])
-
-
-_METHOD = """\
-*Published* is CLIP-Dissect's `similarity.py`, restated in `benchmarks/published/clip_dissect.py`; *torch
-only* computes the same without the loop over neurons, with running products. All take turns in one process
-on the same float32 inputs, images by rows, so that ratios hold where the machine does other work too."""
-_TIME = """\
-*One call* is the public function, which keeps nothing. *First epoch* prepares the concept side and scores,
-*later epochs* only score. The published rank_reorder is timed on a few neurons and multiplied: its loop takes
-the same time for each. Milliseconds."""
-_ACCURACY = f"""\
-Largest difference from the published formula in float64, relative to its largest value, over the first
-{FEW_NEURONS} neurons ({LOOPED_NEURONS} of rank_reorder, with the expected change by chance). Equal cosines
-count in the order of the images there; the published code leaves their order to the sort."""
-_MEMORY = """\
-Of one call in a process of its own, over what the process had before its inputs were drawn (numba and its
-kernels loaded). *Process* is everything, Python and torch included."""
-_ROOFLINE = """\
-What the machine reached on its own just before, and the least time that follows for an epoch with a kept
-concept side. Above 100% the inputs were closer than main memory."""
-
-
-def _targets(rows: list[Row], memory: list[tuple[str, Size, str, float, float, float]]) -> list[list[str]]:
-    found = []
-    for row in rows:
-        target = row.target()
-        if target is None:
-            continue
-        found.append(
-            _target(f"{row.name}, {_shape(row.size)}: times faster", row.published / row.kept, target)
-        )
-        if row.name == "soft_wpmi" and row.torch_only:
-            what = f"{row.name}, {_shape(row.size)}: times faster than torch only"
-            found.append(_target(what, row.torch_only / row.kept, 3.5))
-    worst = max(row.error for row in rows)
-    found.append(["largest error", f"{worst:.1e}", f"at most {MOST_ERROR:.0e}", _yes(worst <= MOST_ERROR)])
-    most = [one for one in memory if one[1] in TARGET_SIZES]
-    if most:
-        peak = max(one[3] for one in most)
-        what = "peak memory over inputs and output, sizes of the target"
-        found.append([what, f"{peak:.2f}", f"at most {MOST_MEMORY}", _yes(peak <= MOST_MEMORY)])
-        gib = max(one[4] for one in memory)
-        found.append(["largest process, GiB", f"{gib:.2f}", f"at most {LIMIT_GIB:g}", _yes(gib <= LIMIT_GIB)])
-    return found
-
-
-def _target(what: str, value: float, least: float) -> list[str]:
-    return [
-        what,
-        f"{value:.1f}" if least >= 3 else f"{value:.2f}",
-        f"at least {least:g}",
-        _yes(value >= least),
-    ]
-
-
-def _yes(met: bool) -> str:
-    return "yes" if met else "NO"
-
-
-def _time_cells(row: Row) -> list[str]:
-    torch_only = "-" if row.torch_only is None else f"{row.torch_only * 1e3:.0f}"
-    times = [f"{seconds * 1e3:.0f}" for seconds in (row.once, row.first, row.kept)]
-    ratios = [f"{row.published / seconds:.1f}" for seconds in (row.once, row.kept)]
-    vectorised = "-" if row.torch_only is None else f"{row.torch_only / row.kept:.1f}"
-    return [row.name, _shape(row.size), f"{row.published * 1e3:.0f}", torch_only, *times, *ratios, vectorised]
-
-
-def _roofline_cells(row: Row, limits: dict[str, float]) -> list[str]:
-    what, least = max(floors(row, limits).items(), key=lambda item: item[1])
-    share = f"{least / row.kept:.0%}"
-    return [row.name, _shape(row.size), what, f"{least * 1e3:.0f} ms", f"{row.kept * 1e3:.0f} ms", share]
-
-
-def _line(row: Row) -> str:
-    return " | ".join([*_time_cells(row), f"{row.error:.1e}", f"{row.published_error:.1e}"])
-
-
-def _shape(size: Size) -> str:
-    return " x ".join(f"{n:,}" for n in size)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 if __name__ == "__main__":
