@@ -76,6 +76,15 @@ class Session:
         if self.folder is not None:
             self.history.sizes = _sizes(self.folder)
 
+    def begin_again(self, step: int) -> None:
+        """Forget what was logged from a step on, in this session too: a START event in the log hides it."""
+        self.history.purge(step)
+        self.steps = {layer: [s for s in steps if s < step] for layer, steps in self.steps.items()}
+
+    def last_step(self, layer: str) -> int | None:
+        """The last step of a layer in the log; None without any."""
+        return max(self.steps.get(layer, ()), default=self.history.last_step(layer))
+
     def tell_once(self, about: str) -> bool:
         """Whether this is the first time that a matter comes up."""
         is_new = about not in self._told

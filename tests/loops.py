@@ -137,9 +137,9 @@ def train_plain(folder: Path, monitor: cm.ConceptMonitor | None) -> FinalState:
     return final_state(net, optimizer)
 
 
-def lightning_module() -> Any:
+def lightning_module(package: str = "lightning.pytorch") -> Any:
     """The network as a LightningModule, which logs its loss for every epoch."""
-    import lightning.pytorch as pl
+    pl: Any = importlib.import_module(package)
 
     class Classifier(pl.LightningModule):
         def __init__(self) -> None:
@@ -157,16 +157,18 @@ def lightning_module() -> Any:
         def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
             self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
 
+        def test_step(self, batch: list[Tensor], batch_idx: int) -> None:
+            self.log("test_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.Adam(self.parameters(), lr=0.01)
 
     return Classifier()
 
 
-def lightning_trainer(folder: Path, **options: Any) -> Any:
+def lightning_trainer(folder: Path, package: str = "lightning.pytorch", **options: Any) -> Any:
     """A quiet Trainer on the CPU."""
-    import lightning.pytorch as pl
-
+    pl: Any = importlib.import_module(package)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 1}
     where = {"accelerator": "cpu", "devices": 1, "default_root_dir": folder}
     return pl.Trainer(**{"max_epochs": EPOCHS, **quiet, **where, **options})

@@ -6,7 +6,9 @@ points in TensorBoard, so a callback never opens a second one.
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from tensorboard.compat.proto import event_pb2
@@ -16,11 +18,13 @@ from torch.utils.tensorboard import SummaryWriter
 from conceptmon_tb.activations import check_choice
 from conceptmon_tb.monitor import ConceptMonitor
 from conceptmon_tb.named_layers import find_layers
-from conceptmon_tb.writer import add_concepts
+from conceptmon_tb.writer import add_concepts, session_of
 
 Axis = Literal["step", "epoch"]
 
 _HIDES_NOTHING = 2**62  # no training takes so many steps
+_NOTHING_LOGGED = -2  # the step before training is -1
+logger = logging.getLogger(__name__)
 
 
 class LoopCallback:
@@ -72,7 +76,7 @@ class LoopCallback:
             self.every_n_epochs = 1
         self.axis, self.before_training, self.module = axis, before_training, module
         self.strict = monitor.strict if strict is None else strict
-        self._last: tuple[str, int] | None = None
+        self._logged_until = _NOTHING_LOGGED
         self._has_warned = False
 
     def _is_due(self, every: int | None, count: int) -> bool:
@@ -92,21 +96,45 @@ class LoopCallback:
         find_layers(watched, self.monitor.layers)
         return watched
 
-    def _look(self, model: nn.Module, writer: SummaryWriter | None, step: int) -> None:
-        """Look at the model and log what is seen; without a writer, only do one's share of looking.
+    def _resume(self, writer: SummaryWriter | None, step: int) -> None:
+        """Begin to log after a resume, at a step of the library's own axis.
 
-        Nothing is logged twice: a checkpoint may have been saved between the last step and its epoch's end,
-        which then comes again after the resume.
+        A checkpoint may have been saved between the last step of an epoch and the epoch's end, which then
+        comes again; what the log holds of it stays.
         """
-        here = (str(writer.log_dir), step) if writer is not None else None
-        if here is not None and here == self._last:
+        if writer is None:
             return
+        if self.axis == "step":
+            hide_from(writer, step)
+        session = session_of(writer)
+        known = [session.last_step(layer) for layer in self.monitor.layers]
+        self._logged_until = min((last for last in known if last is not None), default=_NOTHING_LOGGED)
+        if self.axis == "epoch" and self._logged_until >= 0:
+            logger.warning(
+                "%s has concepts up to epoch %d; they stay, and later epochs are logged. To have the epochs "
+                "that are trained anew logged anew, use axis='step'",
+                writer.log_dir,
+                self._logged_until,
+            )
+
+    def _look(
+        self, model: nn.Module, writer: SummaryWriter | None, step: int, scalars: Mapping[str, Any]
+    ) -> None:
+        """Look at the model and log what is seen; without a writer, only do one's share of looking."""
         try:
             snapshots = self.monitor.observe(self._watched(model))
-            if writer is not None:
-                writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (opens a closed file anew, as a scalar would)
-                add_concepts(writer, snapshots, step, self.monitor.probe, strict=self.strict)
-                self._last = here
+            if writer is None or step <= self._logged_until:
+                return
+            writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (opens a closed file anew, as a scalar would)
+            add_concepts(
+                writer,
+                snapshots,
+                step,
+                self.monitor.probe,
+                strict=self.strict,
+                cost=self.monitor.last_cost,
+                scalars=scalars,
+            )
         except Exception as error:
             if self.strict:
                 raise
@@ -137,6 +165,7 @@ def hide_from(writer: SummaryWriter, step: int) -> None:
     for first_hidden in (_HIDES_NOTHING, step):
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         file_writer.add_event(event_pb2.Event(step=first_hidden, session_log=start))
+    session_of(writer).begin_again(step)
 
 
 def _check_every(argument: str, value: Any) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from conceptmon_tb.integrations.common import Axis, LoopCallback, hide_from
+from conceptmon_tb.integrations.common import Axis, LoopCallback
 from conceptmon_tb.monitor import ConceptMonitor
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
@@ -108,17 +108,6 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
         self._optimizer_steps = 0
         self._is_resumed = False
 
-    @property
-    def state_key(self) -> str:
-        """Name of this callback's state in a checkpoint; several with other layers or steps go together."""
-        about = {
-            "layers": self.monitor.layers,
-            "module": self.module,
-            "every_n_epochs": self.every_n_epochs,
-            "every_n_steps": self.every_n_steps,
-        }
-        return f"ConceptMonitorCallback{about!r}"
-
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002
         """Refuse a Trainer that logs nowhere, before anything is trained."""
         if stage == "fit" and not trainer.fast_dev_run:
@@ -142,14 +131,9 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
         if self.before_training and not self._is_resumed:
             self._log(trainer, pl_module, -1)
 
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:  # noqa: ARG002
-        """Hide what comes again after a resume; only now does Lightning know its step."""
-        if not self._is_resumed or trainer.fast_dev_run:
-            return
-        self._is_resumed = False
-        writer = _writer(trainer)
-        if writer is not None and self.axis == "step":
-            hide_from(writer, _steps_logged(trainer))
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        """After a resume: hide what comes again. Only now does Lightning know its step."""
+        self._begin_again(trainer)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         """Look after each n-th step; a batch whose gradients are only accumulated is none."""
@@ -162,22 +146,19 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Look after each n-th epoch, at the step of its last batch."""
+        self._begin_again(trainer)
         if self._is_due(self.every_n_epochs, trainer.current_epoch + 1):
             step = _steps_logged(trainer) - 1 if self.axis == "step" else trainer.current_epoch
             self._log(trainer, pl_module, step)
 
-    def state_dict(self) -> dict[str, Any]:
-        """What was logged last, and where."""
-        return {} if self._last is None else {"log_dir": self._last[0], "step": self._last[1]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Know again what was logged last."""
-        if state_dict:
-            self._last = (state_dict["log_dir"], state_dict["step"])
+    def _begin_again(self, trainer: Any) -> None:
+        if self._is_resumed and not trainer.fast_dev_run:
+            self._resume(_writer(trainer), _steps_logged(trainer))
+        self._is_resumed = False
 
     def _log(self, trainer: Any, pl_module: nn.Module, step: int) -> None:
         if not trainer.fast_dev_run:
-            self._look(pl_module, _writer(trainer), step)
+            self._look(pl_module, _writer(trainer), step, trainer.callback_metrics)
 
 
 def _steps_logged(trainer: Any) -> int:

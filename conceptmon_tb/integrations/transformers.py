@@ -12,8 +12,9 @@ from typing import Any
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from conceptmon_tb.integrations.common import Axis, LoopCallback, hide_from
+from conceptmon_tb.integrations.common import Axis, LoopCallback
 from conceptmon_tb.monitor import ConceptMonitor
+from conceptmon_tb.training_scalars import ScalarMeans
 from conceptmon_tb.writer import ConceptWriter
 
 try:
@@ -80,18 +81,19 @@ class ConceptMonitorCallback(LoopCallback, TrainerCallback):
         )
         self._own_writer: ConceptWriter | None = None
         self._has_begun = False
+        self._heard = 0  # entries of the Trainer's log
 
     def on_train_begin(
         self,
         args: Any,  # noqa: ARG002
-        state: Any,  # noqa: ARG002
+        state: Any,
         control: Any,  # noqa: ARG002
         model: nn.Module,
         **_: Any,
     ) -> None:
         """Refuse layers that the model does not have, before anything is trained."""
         self._watched(model)
-        self._last, self._has_begun = None, False
+        self._has_begun, self._heard = False, len(state.log_history)
 
     def on_epoch_begin(
         self,
@@ -107,11 +109,11 @@ class ConceptMonitorCallback(LoopCallback, TrainerCallback):
         self._has_begun = True
         if state.global_step == 0:
             if self.before_training:
-                self._look(model, self._writer(args, state), 0)
+                self._log(model, args, state, 0)
             return
         writer = self._writer(args, state)
-        if self.axis == "step" and writer is not None and writer is not self._own_writer:
-            hide_from(writer, state.global_step + 1)
+        if writer is not self._own_writer:
+            self._resume(writer, state.global_step + 1)
 
     def on_step_end(
         self,
@@ -123,7 +125,7 @@ class ConceptMonitorCallback(LoopCallback, TrainerCallback):
     ) -> None:
         """Look after each n-th step."""
         if self._is_due(self.every_n_steps, state.global_step):
-            self._look(model, self._writer(args, state), state.global_step)
+            self._log(model, args, state, state.global_step)
 
     def on_epoch_end(
         self,
@@ -137,13 +139,22 @@ class ConceptMonitorCallback(LoopCallback, TrainerCallback):
         epoch = math.ceil(round(state.epoch or 0, 6))
         if self._is_due(self.every_n_epochs, epoch):
             step = state.global_step if self.axis == "step" else epoch
-            self._look(model, self._writer(args, state), step)
+            self._log(model, args, state, step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Close a writer of our own."""
         if self._own_writer is not None:
             self._own_writer.close()
             self._own_writer = None
+
+    def _log(self, model: nn.Module, args: Any, state: Any, step: int) -> None:
+        new, self._heard = state.log_history[self._heard :], len(state.log_history)
+        means = ScalarMeans()
+        for entry in new:
+            for name, value in entry.items():
+                if isinstance(value, (int, float)):
+                    means.note(name, value)
+        self._look(model, self._writer(args, state), step, means.take())
 
     def _writer(self, args: Any, state: Any) -> SummaryWriter | None:
         """The Trainer's TensorBoard writer, or else our own; None where another process writes."""
