@@ -30,7 +30,7 @@ from conceptmon_tb.monitor import Collected, ConceptMonitor, Cost
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
-from conceptmon_tb.summary import concept_summary, cost_summary, probe_summary, space_summary
+from conceptmon_tb.summary import concept_summary, cost_summary, space_summary
 
 _ROOM = 1 << 16  # bytes that a folder must have room for before an event file is begun
 logger = logging.getLogger(__name__)
@@ -118,8 +118,6 @@ class ConceptWriter(SummaryWriter):
             folder, self._lock = open_folder(folder, strict=self.strict)
             weakref.finalize(self, self._lock.release)
             session = resume(folder, purge_step, monitor.layers if monitor is not None else None)
-            if monitor is not None and session.history.last_look is not None:
-                monitor.repeat_choice(*session.history.last_look)
             log_dir = folder
         if purge_step is None and (not log_dir or (is_local and not session.history.sizes)):
             purge_step = 0
@@ -422,7 +420,6 @@ def _write(
         summary.MergeFrom(alert_summary(report))
     if is_new_space:
         with_space = space_summary(space, step)
-        with_space.MergeFrom(probe_summary(snapshots))
         with_space.MergeFrom(summary)
         summary = with_space
     file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
