@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conceptmon_tb import export, functional
+    from conceptmon_tb.checkpoints import backfill
     from conceptmon_tb.concepts import ConceptSet
     from conceptmon_tb.detectors import ClipDissect, ConceptDetector, Descriptions, NetworkDissection
     from conceptmon_tb.encoders import ConceptEncoder, OpenClipEncoder, WorldEncoder
@@ -39,6 +40,7 @@ _HOME = {
     "ProbeSet": "probe",
     "WorldEncoder": "encoders",
     "add_concepts": "writer",
+    "backfill": "checkpoints",
     "read_run": "reader",
 }
 
@@ -59,6 +61,7 @@ __all__ = [
     "WorldEncoder",
     "__version__",
     "add_concepts",
+    "backfill",
     "export",
     "functional",
     "read_run",

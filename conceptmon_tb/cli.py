@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conceptmon_tb import __version__
+from conceptmon_tb.cli_backfill import add_backfill
 from conceptmon_tb.cli_doctor import add_doctor
 from conceptmon_tb.cli_export import add_export
+from conceptmon_tb.cli_options import add_concept_options, make_concept_set, make_encoder, say, step_number
 
 if TYPE_CHECKING:
-    from conceptmon_tb.concepts import ConceptSet
-    from conceptmon_tb.encoders import ConceptEncoder
     from conceptmon_tb.imported.runs import Import
 
 OK, FAILED = 0, 1
@@ -75,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"conceptmon {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_import(commands)
+    add_backfill(commands)
     add_doctor(commands)
     add_export(commands)
     return parser
@@ -101,20 +102,12 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     add("--layer", default="", help="layer of a NetDissect file (default: end of its name, ..._layer4.csv)")
     add("--format", choices=["auto", "milan", "clip-dissect", "netdissect"], default="auto")
-    add(
-        "--concepts",
-        default="broden",
-        metavar="broden|english|imagenet|world|FILE",
-        help="concept set; a .txt or .csv file is one of your own (default: broden)",
+    add_concept_options(
+        parser,
+        concepts="broden",
+        encoder="lexicon",
+        encoders="text encoder: the offline one, or an open_clip model such as ViT-B-16/openai",
     )
-    add(
-        "--encoder",
-        default="lexicon",
-        metavar="lexicon|MODEL/PRETRAINED",
-        help="text encoder: the offline one, or an open_clip model such as ViT-B-16/openai",
-    )
-    add("--threshold", type=float, help="similarity above which a neuron counts as interpretable")
-    add("--anchors", nargs="+", default=[], metavar="WORD", help="words shown as stars on the map")
     add("--map", choices=["umap", "pca"], default="umap", help="layout of the concepts (default: umap)")
     add("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.set_defaults(run_command=_run_import)
@@ -132,13 +125,13 @@ def _run_import(args: argparse.Namespace) -> int:
         format=args.format,
     )
     check_free(epochs, args.logdir)
-    _say(f"read {len(args.files)} file(s); comparing with the concepts ...")
+    say(f"read {len(args.files)} file(s); comparing with the concepts ...")
     prepared = prepare_import(
-        epochs, _concept_set(args.concepts), _encoder(args.encoder), threshold=args.threshold
+        epochs, make_concept_set(args.concepts), make_encoder(args.encoder), threshold=args.threshold
     )
     if not args.dry_run:
         words = len(prepared.labelled.concepts)
-        _say(f"placing neurons among {words:,} concepts (a new map takes a while, then it is kept) ...")
+        say(f"placing neurons among {words:,} concepts (a new map takes a while, then it is kept) ...")
         write_import(prepared, args.logdir, args.anchors, args.map)
     print("\n".join(summary_lines(prepared)))
     print(
@@ -182,46 +175,5 @@ def summary_lines(prepared: Import) -> list[str]:
     ]
 
 
-def _concept_set(name: str) -> ConceptSet:
-    from conceptmon_tb.concepts import ConceptSet
-
-    built_in = {
-        "broden": ConceptSet.broden,
-        "english": ConceptSet.english,
-        "imagenet": ConceptSet.imagenet,
-        "world": ConceptSet.world,
-    }
-    return built_in[name]() if name in built_in else ConceptSet.from_file(name)
-
-
-def _encoder(name: str) -> ConceptEncoder:
-    if name == "lexicon":
-        from conceptmon_tb.lexicon import LexiconEncoder
-
-        return LexiconEncoder()
-    from conceptmon_tb.encoders import OpenClipEncoder, WorldEncoder
-
-    if name == "world":
-        return WorldEncoder()
-    whole = name.startswith(("hf-hub:", "local-dir:"))
-    model, _, pretrained = (name, "", "") if whole else name.partition("/")
-    try:
-        return OpenClipEncoder(model, pretrained or None)
-    except (RuntimeError, ImportError) as error:  # open_clip's word for a download that failed
-        raise ValueError(f"encoder {name!r} cannot be loaded: {' '.join(str(error).split())}") from error
-
-
-def step_number(text: str) -> int:
-    """An argument that must be a global step."""
-    step = int(text)
-    if step < -1:
-        raise argparse.ArgumentTypeError("must be -1 (before training) or more")
-    return step
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _say(f"warning: {message}")
+    say(f"warning: {message}")
