@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from conceptmon_tb.activations import (
     Activations,
@@ -25,6 +25,7 @@ from conceptmon_tb.activations import (
 )
 from conceptmon_tb.concepts import ConceptSet
 from conceptmon_tb.detectors import ClipDissect, ConceptDetector, MapScan, Reference
+from conceptmon_tb.distributed import Distributed, ProcessRanks, Ranks, check_distributed, find_ranks
 from conceptmon_tb.encoders import ConceptEncoder, WorldEncoder
 from conceptmon_tb.explanation import Explainer
 from conceptmon_tb.functional.null import quantile_rank
@@ -35,6 +36,7 @@ from conceptmon_tb.pooling import Pooling, Tokens
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.probe_forward import Forward, ProbeForward
 from conceptmon_tb.projection import ConceptMap
+from conceptmon_tb.sharing import collect_together
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
 from conceptmon_tb.space import PlacedConcepts, make_space
 from conceptmon_tb.training_state import (
@@ -108,6 +110,8 @@ class ConceptMonitor:
             concepts it serves; where the detector knows how much of each concept is in each picture.
         concept_map: A map of the concepts; None: fitted by UMAP once (the world's is shipped).
         seed: Of the map and of the calibration.
+        distributed: "auto": all ranks of an initialised `torch.distributed` look together; False: this
+            process alone; or the process group whose ranks look together (see `observe`).
         strict: What a `ConceptWriter` does with a failure: raise it, or warn once and go on.
         progress: Show progress bars for what is done only once.
 
@@ -145,6 +149,7 @@ class ConceptMonitor:
         explain: bool = True,
         concept_map: ConceptMap | None = None,
         seed: int = 0,
+        distributed: Distributed = "auto",
         strict: bool = False,
         progress: bool = True,
     ) -> None:
@@ -197,6 +202,8 @@ class ConceptMonitor:
         self.detector.check(self.probe, self.concepts)
         self._concept_map = concept_map
         self._before: weakref.WeakKeyDictionary[nn.Module, dict[str, Placement]] = weakref.WeakKeyDictionary()
+        self.distributed = check_distributed(distributed)
+        self._space_known_to: weakref.ref[Ranks] | None = None
         self._one_at_a_time = threading.RLock()  # two writers may share a monitor, one in the background
         self.last_cost: Cost | None = None
         self.scoring_draws = False
@@ -206,6 +213,11 @@ class ConceptMonitor:
         """The concept space: words, text embeddings and the map; the same for all epochs."""
         return self._placed.space
 
+    @property
+    def ranks(self) -> Ranks:
+        """The ranks of a distributed training that look at a model together; one where there is none."""
+        return find_ranks(self.distributed)
+
     def observe(self, model: nn.Module) -> dict[str, ConceptSnapshot]:
         """Look at a model once: one forward pass over the probe for all layers.
 
@@ -214,6 +226,8 @@ class ConceptMonitor:
         there are none, forward passes end after the last of the layers. A detector that looks at whole
         activation maps (`NetworkDissection`) takes one more pass.
         Displacement is measured from the last observation of the same model object.
+        Under `torch.distributed` every rank must call it: each runs its share of the probe, rank 0 scores,
+        and all get the same snapshots, and the same error where one fails (docs/distributed.md).
 
         Args:
             model: The model, in any mode and on any device, wrapped or compiled (see docs/models.md).
@@ -226,7 +240,10 @@ class ConceptMonitor:
             ValueError: A layer or tracked neuron does not exist, a layer's output has no row per image, or
                 the model cannot be run yet.
         """
-        return self.score(self.collect(model), model)
+        ranks = self.ranks
+        with ranks.meeting("ConceptMonitor.observe"):
+            collected = self.collect(model)
+            return ranks.lead(lambda: self.score(collected, model), "scoring", known=(self.space,))
 
     def collect(self, model: nn.Module) -> Collected:
         """Run the probe through a model and keep what its layers answer: the first half of `observe`.
@@ -235,21 +252,25 @@ class ConceptMonitor:
             model: As for `observe`, and left exactly as it was.
 
         Returns:
-            Plain data, which can be pickled: it may be scored later, or in another process.
+            Plain data, which can be pickled: it may be scored later, or in another process. Under
+            `torch.distributed` all of it is on rank 0, and nothing elsewhere.
 
         Raises:
+            RankError: Another rank failed, or did not call it.
             TypeError: `model` is no module, or takes something else than one batch of images.
             ValueError: As for `observe`.
         """
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-        find_layers(model, self.layers)
-        ProbeForward(unwrap_model(model), self.forward)  # fails before the probe is prepared, if at all
-        with self._one_at_a_time, _undisturbed(self.seed):
-            reference = self._observer.reference
-            start = time.perf_counter()
-            collected = self._run_probe(unwrap_model(model), reference)
-            return collected._replace(seconds=time.perf_counter() - start)
+        ranks = self.ranks
+        with ranks.meeting("ConceptMonitor.collect"):
+            ranks.agree(lambda: self._check_model(model), "checking the model")
+            settings = {name: getattr(self, name) for name in ("layers", "pooling", "tokens", "precision")}
+            ranks.compare({**settings, "detector": self.detector.describe()})
+            with self._one_at_a_time, _undisturbed(self.seed):
+                self._share_space(ranks)
+                reference = self._observer.reference
+                start = time.perf_counter()
+                collected = self._run_probe(unwrap_model(model), reference, ranks)
+                return collected._replace(seconds=time.perf_counter() - start)
 
     def score(self, collected: Collected, model: nn.Module | None = None) -> dict[str, ConceptSnapshot]:
         """Name the concepts of what was collected: the second half of `observe`.
@@ -286,32 +307,53 @@ class ConceptMonitor:
                 self._before[trajectory] = {layer: placement for layer, (_, placement) in seen.items()}
         return {layer: snapshot for layer, (snapshot, _) in seen.items()}
 
-    def _run_probe(self, model: nn.Module, reference: Reference) -> Collected:
+    def _check_model(self, model: nn.Module) -> None:
+        """Fail before the probe is prepared, if at all."""
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        find_layers(model, self.layers)
+        ProbeForward(unwrap_model(model), self.forward)
+
+    def _share_space(self, ranks: Ranks) -> None:
+        """Let rank 0 embed the words and fit the map, once for all ranks."""
+        known = self._space_known_to is not None and self._space_known_to() is ranks
+        if all(ranks.exchange(known)):
+            return
+        self.__dict__["_placed"] = ranks.lead(lambda: self._placed, "preparing the concept space")
+        self.__dict__.pop("_observer", None)
+        self._space_known_to = weakref.ref(ranks)
+
+    def _run_probe(self, model: nn.Module, reference: Reference, ranks: Ranks) -> Collected:
         """One forward pass for all layers, and as many more as the detector wants to see the maps."""
-        scan = self.detector.scan(reference)
-        activations = collect_activations(
-            model,
-            self.layers,
-            self.probe.batches(progress=self.progress),
-            len(self.probe),
-            pooling=self.pooling,
-            tokens=self.tokens,
-            precision=self.precision,
-            scan=scan,
-            forward=self.forward,
-        )
-        if scan is not None:
-            for _ in range(1, scan.passes):
-                batches = self.probe.batches()
-                scan_maps(
-                    model,
-                    self.layers,
-                    batches,
-                    len(self.probe),
-                    scan,
-                    precision=self.precision,
-                    forward=self.forward,
-                )
+
+        def first_pass(batches: Iterator[Tensor], count: int, scan: MapScan | None) -> dict[str, Activations]:
+            return collect_activations(
+                model,
+                self.layers,
+                batches,
+                count,
+                pooling=self.pooling,
+                tokens=self.tokens,
+                precision=self.precision,
+                scan=scan,
+                forward=self.forward,
+            )
+
+        def further_pass(batches: Iterator[Tensor], count: int, scan: MapScan) -> None:
+            scan_maps(
+                model, self.layers, batches, count, scan, precision=self.precision, forward=self.forward
+            )
+
+        scan = ranks.agree(lambda: self.detector.scan(reference), "preparing the detector")
+        if isinstance(ranks, ProcessRanks):
+            activations = collect_together(
+                ranks, model, self.probe, scan, first_pass, further_pass, progress=self.progress
+            )
+            return Collected(activations, scan if ranks.leads else None)
+        activations = first_pass(self.probe.batches(progress=self.progress), len(self.probe), scan)
+        for _ in range(1, 1 if scan is None else scan.passes):
+            assert scan is not None
+            further_pass(self.probe.batches(), len(self.probe), scan)
         return Collected(activations, scan)
 
     @cached_property

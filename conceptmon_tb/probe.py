@@ -95,6 +95,7 @@ class ProbeSet:
         self._source = _open_source(source)
         self._indices = _spread(len(self._source), max_images)
         self._inputs: Tensor | None = None
+        self._cached = range(0)
         self._lend_copies = False
         if not len(self):
             raise ValueError("probe set is empty: source holds no images; give some hundreds or more")
@@ -175,10 +176,16 @@ class ProbeSet:
         chosen = np.asarray(ids, dtype=np.int32)
         return ProbeImages(ids=chosen, thumbnails=self.thumbnails[chosen])
 
-    def batches(self, *, progress: bool = False) -> Iterator[Tensor]:
+    @property
+    def num_batches(self) -> int:
+        """How many batches `batches` gives."""
+        return -(-len(self) // self.batch_size)
+
+    def batches(self, numbers: range | None = None, *, progress: bool = False) -> Iterator[Tensor]:
         """The model's inputs, in order.
 
         Args:
+            numbers: Numbers of neighbouring batches, to read nothing else; None for all.
             progress: Show a progress bar while images are decoded.
 
         Yields:
@@ -188,16 +195,23 @@ class ProbeSet:
         Raises:
             ValueError: The transform gives tensors of different sizes, or no tensor.
         """
-        if self._inputs is None and not self._fits_in_cache():
-            for start in range(0, len(self), self.batch_size):
-                yield self._stack(range(start, min(start + self.batch_size, len(self))), progress=False)
+        numbers = range(self.num_batches) if numbers is None else numbers
+        parts = [self._batch_ids(number) for number in numbers]
+        if not parts:
             return
-        if self._inputs is None:
-            self._inputs = self._stack(range(len(self)), progress=progress)
-        inputs, version = self._inputs, self._inputs._version  # noqa: SLF001 (how torch counts writes)
+        wanted = range(parts[0].start, parts[-1].stop)
+        if not self._is_cached(wanted):
+            if not self._fits_in_cache(len(wanted)):
+                for ids in parts:
+                    yield self._stack(ids, progress=False)
+                return
+            self._inputs, self._cached = self._stack(wanted, progress=progress), wanted
+        inputs, first = self._inputs, self._cached.start
+        assert inputs is not None
+        version = inputs._version  # noqa: SLF001 (how torch counts writes)
         try:
-            for start in range(0, len(self), self.batch_size):
-                batch = inputs[start : start + self.batch_size]
+            for ids in parts:
+                batch = inputs[ids.start - first : ids.stop - first]
                 yield batch.clone() if self._lend_copies else batch
         finally:
             if inputs._version != version:  # noqa: SLF001
@@ -245,9 +259,17 @@ class ProbeSet:
             thumbnails[i] = make_thumbnail(picture, self.thumbnail_size)
         return digest.hexdigest(), thumbnails
 
-    def _fits_in_cache(self) -> bool:
+    def _batch_ids(self, number: int) -> range:
+        start = number * self.batch_size
+        return range(start, min(start + self.batch_size, len(self)))
+
+    def _is_cached(self, wanted: range) -> bool:
+        kept = self._inputs is not None
+        return kept and self._cached.start <= wanted.start and wanted.stop <= self._cached.stop
+
+    def _fits_in_cache(self, count: int) -> bool:
         first = self.model_input(0)
-        return first.numel() * first.element_size() * len(self) <= self.cache_bytes
+        return first.numel() * first.element_size() * count <= self.cache_bytes
 
     def _stack(self, ids: range, *, progress: bool) -> Tensor:
         first = self.model_input(ids[0])

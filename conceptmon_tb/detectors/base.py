@@ -100,6 +100,33 @@ class MapScan(Protocol):
         """All images were seen once more."""
 
 
+class Sums(Protocol):
+    """Sums and extremes over the ranks of a distributed training, the same on all of them."""
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Add up a tensor over ranks, element by element."""
+
+    def largest(self, values: Tensor) -> Tensor:
+        """Take the largest over ranks, element by element; NaN has no place in it."""
+
+
+@runtime_checkable
+class SharedMapScan(MapScan, Protocol):
+    """A scan that can be shared by the ranks of a distributed training, each with a part of the probe.
+
+    Where a detector's scan is none, every rank runs the whole probe.
+    """
+
+    def merge(self, sums: Sums) -> None:
+        """Gather what all ranks have gathered in this pass; called on all of them, before `end_pass`.
+
+        Every rank has seen the same layers in the same order, one without images with empty batches.
+
+        Args:
+            sums: Asked for the same in the same order on every rank.
+        """
+
+
 @runtime_checkable
 class ConceptDetector(Protocol):
     """A concept detector phi of the thesis, for one layer at a time.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conceptmon_tb.concept_names import NameIndex
 from conceptmon_tb.concepts import ConceptSet
-from conceptmon_tb.detectors.base import Detection, MapScan, Reference
+from conceptmon_tb.detectors.base import Detection, MapScan, Reference, Sums
 from conceptmon_tb.functional.health import valid_neurons
 from conceptmon_tb.functional.iou import IouCounts, IouTally, active_pixels
 from conceptmon_tb.functional.null import (
@@ -19,7 +19,12 @@ from conceptmon_tb.functional.null import (
     quantile_rank,
     seeded_generator,
 )
-from conceptmon_tb.functional.quantile import DEFAULT_BUFFER_BYTES, DEFAULT_QUANTILE, UpperQuantile
+from conceptmon_tb.functional.quantile import (
+    DEFAULT_BUFFER_BYTES,
+    DEFAULT_QUANTILE,
+    UpperQuantile,
+    merge_quantiles,
+)
 from conceptmon_tb.masked_probe import MaskedProbe
 from conceptmon_tb.probe import ProbeSet
 
@@ -237,6 +242,18 @@ class DissectionScan:
         for state in self._layers.values():
             if state.quantile is not None:
                 self._settle(state, state.quantile)
+
+    def merge(self, sums: Sums) -> None:
+        """Gather what all ranks have gathered in this pass; see `SharedMapScan`.
+
+        Args:
+            sums: Over the ranks.
+        """
+        merge_quantiles([s.quantile for s in self._layers.values() if s.quantile is not None], sums)
+        for state in self._layers.values():
+            if state.tally is not None:
+                state.num_counted = int(sums.sum(torch.tensor(state.num_counted)))
+                state.tally.merge(sums)
 
     def counts(self, layer: str) -> IouCounts:
         """Pixels counted for a layer, over the probe's own concepts (`probe.concepts`).

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from conceptmon_tb.detectors.base import Sums
 
 MAX_PIXELS_AT_ONCE = 1 << 20
 """Pixels of enlarged maps held at once: 4 MiB in float32, which caches hold."""
@@ -137,6 +140,15 @@ class IouTally:
             self._intersect[pairing][neurons[:, None], image.concept_ids] += both[:, start:end]
             self._activation[pairing][neurons] += area[:, None] * image.annotated
             start = end
+
+    def merge(self, sums: Sums) -> None:
+        """Count what all ranks of a distributed training have counted, each in images of its own.
+
+        Args:
+            sums: Over the ranks.
+        """
+        self._activation = sums.sum(self._activation)
+        self._intersect = sums.sum(self._intersect)
 
     def counts(self, truth: Tensor, pairing: int = 0) -> IouCounts:
         """What has been counted so far.

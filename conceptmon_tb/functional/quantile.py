@@ -9,6 +9,8 @@ activations arrive. The published code keeps random samples of all of them inste
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from torch import Tensor
 
 from conceptmon_tb.functional.health import NeuronHealth, valid_neurons
 from conceptmon_tb.functional.ranking import largest
+
+if TYPE_CHECKING:
+    from conceptmon_tb.detectors.base import Sums
 
 DEFAULT_QUANTILE = 0.005
 DEFAULT_BUFFER_BYTES = 256 << 20
@@ -79,6 +84,7 @@ class UpperQuantile:
         self._extremes = torch.tensor([math.inf, -math.inf], dtype=torch.float32).repeat(num_neurons, 1)
         self._positions_seen = 0
         self._sampled = 0
+        self._merged: Tensor | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -149,10 +155,19 @@ class UpperQuantile:
                 f"{self._positions_seen} of the {self.num_positions} positions announced have been seen; "
                 "update with all of them, each once"
             )
-        top = largest(self._buffer, _num_above(self._sampled, self.quantile) + 1)
-        quantile, (low, high) = top[:, -1], self._extremes.T
+        quantile, (low, high) = self._quantile(), self._extremes.T
         threshold = torch.where(quantile < high, quantile, high - _SATURATED * (high - low))
         return threshold.masked_fill(~self.health().valid.to(threshold.device), math.nan)
+
+    def _quantile(self) -> Tensor:
+        if self._merged is not None:
+            return self._merged
+        return largest(self._buffer, self._rank)[:, -1]
+
+    @property
+    def _rank(self) -> int:
+        """The how-many-eth largest activation is the quantile."""
+        return _num_above(self._sampled, self.quantile) + 1
 
     def _add(self, values: Tensor) -> None:
         """Append what exceeds the least of the largest; tidy up first where there is no room."""
@@ -180,6 +195,62 @@ class UpperQuantile:
             self._buffer, self._filled, self._least, self._extremes = (
                 part.to(device) for part in (self._buffer, self._filled, self._least, self._extremes)
             )
+
+
+def merge_quantiles(quantiles: Sequence[UpperQuantile], sums: Sums) -> None:
+    """Make quantiles those of what all ranks of a distributed training have seen, exactly.
+
+    No rank gets the activations of another: the quantile is searched for by halving, and in each of 32
+    rounds the ranks add up how many of their largest activations lie above the middle.
+
+    Args:
+        quantiles: Of this rank, for several layers at once; the same settings on every rank.
+        sums: Over the ranks.
+    """
+    if not quantiles:
+        return
+    counts = torch.tensor([[q._positions_seen, q._sampled] for q in quantiles])  # noqa: SLF001
+    for quantile, (seen, sampled) in zip(quantiles, sums.sum(counts).tolist(), strict=True):
+        quantile._positions_seen, quantile._sampled = seen, sampled  # noqa: SLF001
+    extremes = torch.cat([q._extremes.cpu() for q in quantiles]) * torch.tensor([-1.0, 1.0])  # noqa: SLF001
+    is_nan = sums.largest(extremes.isnan().to(torch.uint8)).bool()
+    extremes = sums.largest(extremes.nan_to_num(-math.inf, math.inf, -math.inf)).masked_fill(is_nan, math.nan)
+    merged = _merged_quantiles(quantiles, sums)
+    start = 0
+    for quantile, value in zip(quantiles, merged, strict=True):
+        device, end = quantile._buffer.device, start + len(value)  # noqa: SLF001
+        quantile._merged = value.to(device)  # noqa: SLF001
+        quantile._extremes = (extremes[start:end] * torch.tensor([-1.0, 1.0])).to(device)  # noqa: SLF001
+        start = end
+
+
+def _merged_quantiles(quantiles: Sequence[UpperQuantile], sums: Sums) -> list[Tensor]:
+    """`(neurons,)` float32 for each, the largest value that enough activations of all ranks reach."""
+    # Ascending, so that counting what lies above a value is a binary search.
+    tops = [largest(q._buffer, q._rank).flip(1).contiguous() for q in quantiles]  # noqa: SLF001
+    lengths = [len(top) for top in tops]
+    wanted = torch.cat([torch.full((len(q._filled),), q._rank) for q in quantiles])  # noqa: SLF001
+    low = _order(torch.full(wanted.shape, -math.inf))  # is reached by enough, and what is above `high` is not
+    high = _order(torch.full(wanted.shape, math.inf)) + 1
+    while bool((high - low > 1).any()):
+        middle = (low + high) // 2
+        parts = zip(tops, torch.split(_value(middle), lengths), strict=True)
+        above = [top.shape[1] - torch.searchsorted(top, v.to(top.device)[:, None])[:, 0] for top, v in parts]
+        enough = sums.sum(torch.cat([count.cpu() for count in above])) >= wanted
+        low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+    return list(torch.split(_value(low), lengths))
+
+
+def _order(values: Tensor) -> Tensor:
+    """Whole numbers, int64, in the order of float32 values, one for each value."""
+    bits = values.view(torch.int32).long()
+    return torch.where(bits >= 0, bits, -(bits & 0x7FFFFFFF) - 1)
+
+
+def _value(order: Tensor) -> Tensor:
+    """The float32 value that has a number; the inverse of `_order`."""
+    bits = torch.where(order >= 0, order, (-order - 1) - 0x80000000)
+    return bits.to(torch.int32).view(torch.float32)
 
 
 def sampled_positions(first: int, count: int, stride: int) -> Tensor:

@@ -1,0 +1,412 @@
+"""Ranks of a distributed training look at a model together, and fail together.
+
+The ranks meet before anything is shared: a rank that waits in vain gets an error instead of hanging. Whatever
+may fail runs in `Ranks.agree` or `Ranks.lead`, after which all ranks know whether it failed somewhere, and
+raise alike. Everything goes over a gloo group of our own, made by all ranks at their first meeting, so that
+nothing is put among the collectives of the training, whatever their backend.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from conceptmon_tb.parcels import pack, unpack
+from conceptmon_tb.rendezvous import MET, list_ranks, meet
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+Distributed: TypeAlias = 'Literal["auto", False] | ProcessGroup'
+T = TypeVar("T")
+
+WAIT_SECONDS = 300.0
+"""How long a rank waits for the others to come; less than NCCL's own limit of ten minutes."""
+
+RETRY_SECONDS = 10.0
+"""How long it waits after having waited in vain before."""
+
+COLLECTIVE_TIMEOUT = timedelta(hours=2)
+"""For a rank that works: rank 0 may encode a large probe at first. One that dies is noticed at once."""
+
+
+class RankError(RuntimeError):
+    """A rank failed, or did not come. It is raised on every rank that takes part, and names that rank."""
+
+
+class Ranks:
+    """One process alone: everything is done here and now. `ProcessRanks` is the same among many.
+
+    Attributes:
+        rank: Number of this process.
+        size: How many processes take part.
+    """
+
+    rank = 0
+    size = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0, which scores and writes."""
+        return self.rank == 0
+
+    @contextlib.contextmanager
+    def meeting(self, call: str) -> Iterator[None]:  # noqa: ARG002  # nobody to wait for
+        """Wait until all ranks have come, and do what follows together.
+
+        A meeting inside a meeting is part of it.
+
+        Args:
+            call: What every rank must have called, for messages.
+
+        Raises:
+            RankError: A rank did not come in time.
+        """
+        yield
+
+    def exchange(self, value: T) -> list[T]:
+        """Tell all ranks something small and hear what they tell.
+
+        Args:
+            value: Anything that can be pickled.
+
+        Returns:
+            The values of all ranks, in their order.
+        """
+        return [value]
+
+    def agree(self, act: Callable[[], T], doing: str) -> T:  # noqa: ARG002
+        """Do something on every rank; where one fails, all fail.
+
+        Args:
+            act: What to do, without collectives.
+            doing: What that is, for messages.
+
+        Returns:
+            This rank's own result.
+
+        Raises:
+            RankError: A rank failed; the message names it, and what it raised.
+            Exception: What `act` raised, where all ranks raised the same.
+        """
+        return act()
+
+    def lead(self, act: Callable[[], T], doing: str, known: Sequence[object] = ()) -> T:  # noqa: ARG002
+        """Do something on rank 0 and tell all ranks the result; where it fails, all fail.
+
+        Args:
+            act: What to do, without collectives; its result can be pickled.
+            doing: What that is, for messages.
+            known: Parts of the result that all ranks have already, in the same order: they are not sent.
+
+        Returns:
+            The result of rank 0.
+
+        Raises:
+            RankError: Rank 0 failed.
+        """
+        return act()
+
+    def compare(self, settings: Mapping[str, object]) -> None:
+        """Refuse ranks that do not want the same.
+
+        Args:
+            settings: What must be equal on all ranks, by name.
+
+        Raises:
+            ValueError: Something is not; raised on every rank.
+        """
+
+
+class ProcessRanks(Ranks):
+    """The ranks of a process group.
+
+    Args:
+        parent: Their group, of any backend. It is asked for its members and its store only.
+    """
+
+    def __init__(self, parent: ProcessGroup) -> None:
+        self.rank, self.size = dist.get_rank(parent), dist.get_world_size(parent)
+        self._members = dist.get_process_group_ranks(parent)
+        self._is_world = parent is dist.group.WORLD
+        self._store = _store_of(parent)
+        # torch keeps the group; a reference of ours would make it outlive `destroy_process_group`.
+        self._made: weakref.ref[ProcessGroup] | None = None
+        self._meetings = self._depth = 0
+        self._waited_in_vain = False
+        self._lost = ""
+        self._settled: BaseException | None = None
+
+    @contextlib.contextmanager
+    def meeting(self, call: str) -> Iterator[None]:
+        """Wait until all ranks have come; see `Ranks.meeting`."""
+        if not self._depth:
+            self._meet(call)
+        self._depth += 1
+        try:
+            yield
+        except BaseException as error:
+            # An error that only this rank knows of has left the others in the middle of something.
+            if error is not self._settled and not self._lost:
+                self._lost = f"it left a common call half-way with {type(error).__name__}: {error}"
+            raise
+        finally:
+            self._depth -= 1
+
+    def exchange(self, value: T) -> list[T]:
+        """Tell and hear; see `Ranks.exchange`."""
+        values: list[Any] = [None] * self.size
+        with self._in_touch("exchanging messages"):
+            dist.all_gather_object(values, value, group=self._group)
+        return values
+
+    def agree(self, act: Callable[[], T], doing: str) -> T:
+        """Fail together; see `Ranks.agree`."""
+        error: Exception | None = None
+        value: Any = None
+        try:
+            value = act()
+        except Exception as caught:  # noqa: BLE001  # raised below, on all ranks
+            error = caught
+        self.settle(error, doing)
+        return value  # type: ignore[no-any-return]  # without an error it is there
+
+    def lead(self, act: Callable[[], T], doing: str, known: Sequence[object] = ()) -> T:
+        """Let rank 0 do it; see `Ranks.lead`."""
+        error: Exception | None = None
+        value: Any = None
+        parcel: list[Any] = [None, b""]
+        if self.leads:
+            try:
+                value = act()
+                parcel = [None, pack(value, known)]
+            except Exception as caught:  # noqa: BLE001  # raised below, on all ranks
+                error = caught
+                parcel = [_Failure.of(error), b""]
+        with self._in_touch(doing):
+            dist.broadcast_object_list(parcel, src=self._members[0], group=self._group)
+        self.settle(error, doing, [parcel[0], *[None] * (self.size - 1)])
+        return value if self.leads else unpack(parcel[1], known)  # type: ignore[no-any-return]
+
+    def compare(self, settings: Mapping[str, object]) -> None:
+        """Refuse different settings; see `Ranks.compare`."""
+        for name, others in _differences(self.exchange(dict(settings))):
+            error = ValueError(
+                f"all ranks must look alike, but {name} differs: "
+                + ", ".join(f"{value!r} on rank {rank}" for rank, value in others)
+            )
+            self._settled = error
+            raise error
+
+    def settle(
+        self, error: Exception | None, doing: str, failures: Sequence[_Failure | None] | None = None
+    ) -> None:
+        """Go on together or raise together, on the failure that came first: others may follow from it.
+
+        Args:
+            error: What failed here, if anything.
+            doing: What was done, for messages.
+            failures: Of all ranks, where they are known already.
+
+        Raises:
+            RankError: A rank failed.
+            Exception: `error`, where all ranks failed alike.
+        """
+        failures = self.exchange(_Failure.of(error)) if failures is None else failures
+        failed = {rank: failure for rank, failure in enumerate(failures) if failure is not None}
+        if not failed:
+            return
+        if error is not None and len(failed) == self.size and len({f.text for f in failed.values()}) == 1:
+            self._settled = error
+            raise error
+        first = min(failed, key=lambda rank: failed[rank].when)
+        others = [rank for rank in failed if rank != first]
+        also = f" ({list_ranks(others)} failed after it)" if others else ""
+        self.refuse(f"rank {first} of {self.size} failed while {doing}: {failed[first].text}{also}", error)
+
+    def refuse(self, message: str, cause: BaseException | None = None) -> NoReturn:
+        """Raise what every rank raises here.
+
+        Args:
+            message: The same on all ranks, but for what a rank says of itself.
+            cause: What failed here, if anything.
+
+        Raises:
+            RankError: Always.
+        """
+        self._settled = RankError(message)
+        raise self._settled from cause
+
+    def all_reduce(self, values: Tensor, operation: Any) -> Tensor:
+        """Combine a tensor over ranks.
+
+        Args:
+            values: Of one shape and dtype on all ranks; left as it is.
+            operation: Of `torch.distributed.ReduceOp`.
+
+        Returns:
+            The same on all ranks, on the device of `values`.
+        """
+        combined = values.detach().to("cpu", copy=True).contiguous()
+        with self._in_touch("adding up"):
+            dist.all_reduce(combined, operation, group=self._group)
+        return combined.to(values.device)
+
+    def gather_rows(self, rows: Tensor, counts: Sequence[int]) -> Tensor | None:
+        """Bring the rows of all ranks together on rank 0, in the order of ranks.
+
+        Args:
+            rows: `(counts[rank], ...)` on the CPU, of one width and dtype on all ranks.
+            counts: How many rows each rank has.
+
+        Returns:
+            `(sum(counts), ...)` on rank 0, None elsewhere.
+        """
+        padded = rows.new_zeros((max(counts), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        sent = padded.view(torch.uint8)  # gloo knows few dtypes
+        received = [torch.empty_like(sent) for _ in counts] if self.leads else None
+        with self._in_touch("bringing the activations together"):
+            dist.gather(sent, received, dst=self._members[0], group=self._group)
+        if received is None:
+            return None
+        parts = [part.view(rows.dtype)[:count] for part, count in zip(received, counts, strict=True)]
+        return torch.cat(parts)
+
+    def broadcast(self, values: Tensor) -> Tensor:
+        """Hand a tensor of rank 0 to all.
+
+        Args:
+            values: On the CPU, of one shape and dtype on all ranks; left as it is.
+
+        Returns:
+            That of rank 0.
+        """
+        received = values.clone()
+        with self._in_touch("handing out buffers"):
+            dist.broadcast(received, src=self._members[0], group=self._group)
+        return received
+
+    def _meet(self, call: str) -> None:
+        if self._lost:
+            self.refuse(f"rank {self.rank} of {self.size} cannot take part in {call} any more: {self._lost}")
+        self._meetings += 1
+        patience = RETRY_SECONDS if self._waited_in_vain else WAIT_SECONDS
+        decision = meet(self._store, self._meetings, self.rank, self.size, call, patience)
+        self._waited_in_vain = decision != MET
+        if self._waited_in_vain:
+            self.refuse(
+                f"{decision}. Every rank must call it, at the same steps: take it out of `if rank == 0:`, "
+                f"only rank 0 writes all the same. To look at the model in one process alone, make the "
+                f"monitor with distributed=False"
+            )
+        if self._made is None:
+            with self._in_touch("making a process group"):
+                # Among some ranks only, those that are not in it must not be needed.
+                group: Any = dist.new_group(
+                    self._members,
+                    timeout=COLLECTIVE_TIMEOUT,
+                    backend="gloo",
+                    use_local_synchronization=not self._is_world,
+                )
+            self._made = weakref.ref(group)
+
+    @property
+    def _group(self) -> ProcessGroup | None:
+        return self._made() if self._made is not None else None
+
+    @contextlib.contextmanager
+    def _in_touch(self, doing: str) -> Iterator[None]:
+        """A collective fails where another process has ended, or hangs."""
+        try:
+            yield
+        except RuntimeError as error:
+            self._lost = f"it lost touch with another rank while {doing}: {error}"
+            self.refuse(f"rank {self.rank} of {self.size} failed: {self._lost}", error)
+
+
+class _Failure(NamedTuple):
+    """What another rank needs to know of an error."""
+
+    text: str
+    when: float
+
+    @staticmethod
+    def of(error: Exception | None) -> _Failure | None:
+        return None if error is None else _Failure(f"{type(error).__name__}: {error}", time.time())
+
+
+_ALONE = Ranks()
+_known: weakref.WeakKeyDictionary[Any, ProcessRanks] = weakref.WeakKeyDictionary()
+
+
+def find_ranks(distributed: Distributed = "auto") -> Ranks:
+    """The ranks that share an observation with this process.
+
+    Args:
+        distributed: "auto": all of `torch.distributed`, where it is initialised; False: this process alone;
+            or a process group that this process belongs to.
+
+    Returns:
+        The ranks, the same object as long as the process group lives.
+
+    Raises:
+        ValueError: The process group was destroyed.
+    """
+    if distributed is False or not dist.is_available():
+        return _ALONE
+    if distributed == "auto":
+        if not dist.is_initialized():
+            return _ALONE
+        parent = dist.group.WORLD
+    else:
+        parent = distributed
+    if parent is None or dist.get_world_size(parent) == 1:
+        return _ALONE
+    if parent not in _known:
+        _known[parent] = ProcessRanks(parent)
+    return _known[parent]
+
+
+def check_distributed(distributed: Any) -> Distributed:
+    """Refuse what says nothing about ranks.
+
+    Args:
+        distributed: The argument of a monitor.
+
+    Raises:
+        TypeError: It is neither "auto" nor False nor a process group.
+    """
+    if distributed is False or (isinstance(distributed, str) and distributed == "auto"):
+        return distributed  # type: ignore[return-value]
+    if dist.is_available() and isinstance(distributed, dist.ProcessGroup):
+        return distributed
+    raise TypeError(
+        f"distributed must be 'auto', False or a ProcessGroup of torch.distributed that this process belongs "
+        f"to, got {type(distributed).__name__}: {distributed!r}"
+    )
+
+
+def _store_of(group: ProcessGroup) -> Any:
+    if hasattr(group, "get_group_store"):
+        return group.get_group_store()
+    return dist.distributed_c10d._world.pg_map[group][1]  # noqa: SLF001  # older versions of torch
+
+
+def _differences(
+    settings: Sequence[Mapping[str, object]],
+) -> Iterator[tuple[str, list[tuple[int, object]]]]:
+    """Names of what is not equal on all ranks, with rank 0's value and the first one that is another."""
+    for name, value in settings[0].items():
+        for rank, other in enumerate(settings):
+            if other.get(name) != value:
+                yield name, [(0, value), (rank, other.get(name))]
+                break
