@@ -71,6 +71,26 @@ def transpose(source: Floats, out: Floats) -> None:
                     out[j, i] = source[i, j]
 
 
+@_kernel("void(float32[:, ::1], int64[::1], int64, float32[:, ::1])")
+def take_columns(source: Floats, rows: Keys, first: int, out: Floats) -> None:
+    """`out[j, i] = source[rows[i], first + j]`, likewise."""
+    columns, count = out.shape
+    for top in range(0, count, 16):
+        for left in range(0, columns, 16):
+            for i in range(top, min(top + 16, count)):
+                row = source[rows[i]]
+                for j in range(left, min(left + 16, columns)):
+                    out[j, i] = row[first + j]
+
+
+@_kernel("void(int64[:, ::1], int32[::1], int64, int64)")
+def close_rows(candidates: Keys, filled: Ints, width: int, key: int) -> None:
+    """Put a key into the places of each row from the filled ones to the width."""
+    for n in range(len(filled)):
+        for at in range(filled[n], width):
+            candidates[n, at] = key
+
+
 @_kernel("void(float32[:, ::1], boolean, int64[:, ::1])")
 def sort_keys(rows: Floats, descending: bool, keys: Keys) -> None:
     """Unique integers that order as (value, image) do, for each of `(rows, images)` values.

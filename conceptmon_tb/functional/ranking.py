@@ -27,7 +27,7 @@ _ROWS_IN_TASK = 16
 _COLUMNS_IN_SCAN = 2048
 _FEWEST_IN_SCAN = 64
 _COLUMNS_IN_CACHE = 128  # of the sample
-_IMAGES_IN_SAMPLE = (512, 4096)  # a tenth of all, within these limits
+_IMAGES_IN_SAMPLE = (512, 4096)  # a twentieth of all, within these limits
 _IMAGES_FOR_EACH = 16  # images for each one of the top: with fewer, sorting keys is faster
 _UPPER_HALF = 1 if sys.byteorder == "little" else 0
 
@@ -250,7 +250,7 @@ def _scan(kernels: ModuleType, matrix: Tensor, k: int) -> tuple[Tensor, Tensor, 
         for start in range(0, count, _COLUMNS_IN_CACHE):
             inside = slice(part.start + start, min(part.start + start + _COLUMNS_IN_CACHE, part.stop))
             drawn = np.empty((inside.stop - inside.start, len(sample)), np.float32)
-            kernels.transpose(source[sample, inside], drawn)
+            kernels.take_columns(source, sample, inside.start, drawn)
             lows[inside] = drawn.min(axis=1)
             drawn.partition(len(sample) - rank, axis=1)
             threshold[start : start + _COLUMNS_IN_CACHE] = drawn[:, len(sample) - rank]
@@ -266,10 +266,11 @@ def _scan(kernels: ModuleType, matrix: Tensor, k: int) -> tuple[Tensor, Tensor, 
             keys.partition(images - k, axis=1)
             candidates[some, :k] = keys[:, images - k :]
             filled[some] = k
-        candidates = candidates[:, : max(k, int(filled.max()))]
-        candidates[np.arange(candidates.shape[1]) >= filled[:, None]] = _NO_KEY
-        candidates.partition(candidates.shape[1] - k, axis=1)
-        largest = np.sort(candidates[:, candidates.shape[1] - k :], axis=1)[:, ::-1]
+        width = int(filled.max())
+        kernels.close_rows(candidates, filled, width, _NO_KEY)
+        candidates = candidates[:, :width]
+        candidates.partition(width - k, axis=1)
+        largest = np.sort(candidates[:, width - k :], axis=1)[:, ::-1]
         np.subtract(images - 1, largest & _LOW_BITS, out=at[part])
         found[part] = _values(largest)
         lows[part] += spoiled
@@ -287,7 +288,7 @@ def _sample(images: int, k: int) -> tuple[npt.NDArray[np.int64], int, int]:
     those of a probe set may be in some regular order.
     """
     few, many = _IMAGES_IN_SAMPLE
-    count = min(images, many, max(few, images // 10))
+    count = min(images, many, max(few, images // 20))
     edges = np.arange(count + 1) * images // count
     drawn = np.random.default_rng(0).integers(edges[:-1], edges[1:])
     expected = k * count / images
