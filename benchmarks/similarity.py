@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -50,6 +51,9 @@ QUICK: list[Size] = [(500, 100, 64)]
 LARGE: list[Size] = [(63_305, 1197, 2048), (63_305, 20_000, 512)]
 FEW_CONCEPTS = 2000  # whose results are compared with float64, where concepts do not share a softmax
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+
+_Side = PmiConcepts | RankConcepts | CosineConcepts
+_Result = TypeVar("_Result")
 
 
 def main() -> None:
@@ -99,7 +103,7 @@ def draw(size: Size, dtype: torch.dtype = torch.float32, concept_part: float = 0
     return activations, cosines
 
 
-def prepared(name: str, cosines: Tensor) -> PmiConcepts | RankConcepts | CosineConcepts:
+def prepared(name: str, cosines: Tensor) -> _Side:
     """The concept side that a monitor keeps between epochs."""
     if name == "soft_wpmi":
         return PmiConcepts(cosines, top_k=100, a=10, lam=1, prior="layer", membership=(0.998, 0.97))
@@ -169,13 +173,13 @@ def errors(name: str, activations: Tensor, cosines: Tensor) -> tuple[float, floa
     return ours, theirs
 
 
-def timed(call: Callable[[], object]) -> tuple[float, object]:
+def timed(call: Callable[[], _Result]) -> tuple[float, _Result]:
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result
 
 
-def _epoch(side: PmiConcepts | RankConcepts | CosineConcepts, activations: Tensor) -> object:
+def _epoch(side: _Side, activations: Tensor) -> _Side:
     side.similarity(activations)
     return side
 
