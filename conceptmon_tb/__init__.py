@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conceptmon_tb import export, functional
+    from conceptmon_tb.alert_records import Alert
+    from conceptmon_tb.alert_rules import AlertRules
+    from conceptmon_tb.alerts import ConceptAlert, check_run
     from conceptmon_tb.checkpoints import backfill
     from conceptmon_tb.concepts import ConceptSet
     from conceptmon_tb.detectors import ClipDissect, ConceptDetector, Descriptions, NetworkDissection
@@ -20,12 +23,15 @@ if TYPE_CHECKING:
     from conceptmon_tb.probe import ProbeSet
     from conceptmon_tb.reader import read_run
     from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
-    from conceptmon_tb.writer import ConceptWriter, add_concepts
+    from conceptmon_tb.writer import ConceptWriter, add_concepts, alerts_of
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Alert": "alert_records",
+    "AlertRules": "alert_rules",
     "ClipDissect": "detectors",
+    "ConceptAlert": "alerts",
     "ConceptDetector": "detectors",
     "ConceptEncoder": "encoders",
     "ConceptMonitor": "monitor",
@@ -41,11 +47,16 @@ _HOME = {
     "WorldEncoder": "encoders",
     "add_concepts": "writer",
     "backfill": "checkpoints",
+    "alerts_of": "writer",
+    "check_run": "alerts",
     "read_run": "reader",
 }
 
 __all__ = [
+    "Alert",
+    "AlertRules",
     "ClipDissect",
+    "ConceptAlert",
     "ConceptDetector",
     "ConceptEncoder",
     "ConceptMonitor",
@@ -61,7 +72,9 @@ __all__ = [
     "WorldEncoder",
     "__version__",
     "add_concepts",
+    "alerts_of",
     "backfill",
+    "check_run",
     "export",
     "functional",
     "read_run",

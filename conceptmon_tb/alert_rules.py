@@ -218,7 +218,7 @@ def interpretable_collapsing(series: LayerSeries, rules: AlertRules) -> Finding 
     severity = CRITICAL if lost >= 2 * rules.least_collapse * was else WARNING
     message = (
         f"interpretable neurons fell from {was:.0f} (step {best[0]}) to {points[-1][1]:.0f} "
-        f"of {series.neurons}: neurons lose the concepts they had"
+        f"of {series.neurons}"
     )
     evidence = _evidence({"interpretable": [best, *points[-2:]]}, -lost, needed, None)
     return Finding(_ratio(lost, needed), severity, message, evidence)
@@ -252,7 +252,7 @@ def dead_growing(series: LayerSeries, rules: AlertRules) -> Finding | None:
     severity = CRITICAL if now >= 5 * rules.least_dead * series.neurons else WARNING
     message = (
         f"neurons without signal (dead or constant) rose from {was:.0f} (step {best[0]}) to "
-        f"{points[-1][1]:.0f} of {series.neurons}: they no longer take part"
+        f"{points[-1][1]:.0f} of {series.neurons}"
     )
     evidence = _evidence({"silent": [best, *points[-2:]]}, now - was, needed, None)
     return Finding(_ratio(now - was, needed), severity, message, evidence)
@@ -269,7 +269,8 @@ def concepts_frozen(series: LayerSeries, rules: AlertRules) -> Finding | None:
         rules: The thresholds.
 
     Returns:
-        The finding; None while there are too few steps, or without an accuracy.
+        The finding; None while there are too few steps, without an accuracy, and where it does not rise: so an
+        alert does not end because all training images are known.
 
     Source: dissertation section 7.3.5, "Overfitting slows concept evolution".
     """
@@ -282,6 +283,8 @@ def concepts_frozen(series: LayerSeries, rules: AlertRules) -> Finding | None:
     gain = (hits[-1][1] - hits[0][1]) / whole
     noise = _noise(series.accuracy) / whole
     needed = max(rules.least_accuracy_gain, rules.noise_factor * noise)
+    if gain < needed:
+        return None  # of neurons that rest where nothing is learned it cannot be told
     way = sum(_values(moved)) / median(spreads)
     slowness = min(rules.most_movement * gain / way, _MOST_STRENGTH) if way > 0 else _MOST_STRENGTH
     message = (
@@ -315,10 +318,10 @@ def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) ->
     gap = min(sign * (was - value) for value in _values(recent))
     noise = _hop(_values(points))
     needed = max(rules.least_fall * was, noise)
-    what = "the mean distance between two neurons" if sign > 0 else "the anchor distance"
+    what = "the mean distance of two neurons" if sign > 0 else "the anchor distance"
     message = (
-        f"concepts have become less diverse: {what} {'fell' if sign > 0 else 'rose'} from {_show(was)} "
-        f"(step {best[0]}) to {_show(recent[-1][1])} and stayed there for {rules.steps} logged steps"
+        f"concepts became less diverse: {what} {'fell' if sign > 0 else 'rose'} from {_show(was)} "
+        f"(step {best[0]}) to {_show(recent[-1][1])}, for {rules.steps} logged steps"
     )
     severity = CRITICAL if gap >= 2 * rules.least_fall * was else WARNING
     evidence = _evidence({name: [best, *recent]}, -sign * gap, needed, noise)

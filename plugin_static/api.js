@@ -31,6 +31,9 @@ import { decodeContainer } from './container.js';
  * @property {{nearest_distance: (number | null)[], nearest_neuron: number[]}} [anchors]
  */
 /** @typedef {{layers: Record<string, Metrics[]>}} TimelineAnswer */
+/** @typedef {{series: Record<string, [number, number | null][]>, change: number | null, needed: number | null, noise: number | null}} Evidence */
+/** @typedef {{rule: string, layer: string, step: number, severity: 'warning' | 'critical', message: string, evidence: Evidence, ended: number | null}} Alert ended: the step at which it was over, null while it holds */
+/** @typedef {{checked: number[], alerts: Alert[]}} AlertsAnswer checked: steps that the rules looked at */
 /** @typedef {[number, number, number | null]} ScalarPoint step, wall time in seconds, value */
 /** @typedef {{step: number, columns: number, ids: number[]}} ImagePage */
 /** @typedef {{tile: number, pages: ImagePage[]}} ImagesAnswer */
@@ -85,6 +88,8 @@ export function createApi(base) {
     space: (run, fingerprint) => container(address('space', { run, fingerprint })),
     /** @param {string} run @returns {Promise<TimelineAnswer>} */
     timeline: (run) => json(address('timeline', { run })),
+    /** What the alert rules raised while the run was trained. @param {string} run @returns {Promise<AlertsAnswer>} */
+    alerts: (run) => json(address('alerts', { run })),
     /** @param {string} run @param {string} layer @param {{from: number, to: number, part: 'frames' | 'details'}} what steps, ends included */
     layer: (run, layer, what) => container(address('layer', { run, layer, ...what })),
     /** @param {string} run @returns {Promise<{tags: string[]}>} */

@@ -69,8 +69,9 @@ export function startLoader(store, api) {
     const known = store.runs.peek()[run] ?? emptyRunData();
     const fingerprints = store.index.peek()?.runs[run]?.spaces ?? [];
     const missing = fingerprints.filter((fingerprint) => !(fingerprint in known.spaces));
-    const [timeline, tags, images, ...spaces] = await Promise.all([
+    const [timeline, alerts, tags, images, ...spaces] = await Promise.all([
       api.timeline(run),
+      api.alerts(run).catch(() => ({ checked: [], alerts: [] })),
       api.scalarTags(run).catch(() => ({ tags: [] })),
       api.images(run).catch(() => ({ tile: 0, pages: [] })),
       ...missing.map((fingerprint) => api.space(run, fingerprint)),
@@ -78,6 +79,7 @@ export function startLoader(store, api) {
     const now = store.runs.peek()[run] ?? known;
     store.updateRun(run, {
       timeline: timeline.layers,
+      alerts: { checked: alerts.checked, alerts: alerts.alerts },
       tags: tags.tags,
       tiles: locateImages(images.pages),
       spaces: { ...now.spaces, ...Object.fromEntries(spaces.map((answer) => [answer.attrs.fingerprint, spaceFromContainer(answer)])) },

@@ -8,6 +8,7 @@ import { effect, html, render } from './lib.js';
 import { startLoader } from './loader.js';
 import { mountHoverCard } from './map/hovercard.js';
 import { mountMaps } from './map/maps.js';
+import { mountAlerts } from './panels/alerts.js';
 import { mountAnchors } from './panels/anchors.js';
 import { createDistances } from './panels/concepts/distances.js';
 import { keepSpacesApart, mountCompare } from './panels/compare/compare.js';
@@ -39,7 +40,7 @@ const PAGE = html`
       <div id="tools" role="toolbar" aria-label="Map tools" aria-orientation="vertical"></div><div id="card" hidden></div></section>
     <div id="divider" role="separator" tabindex="0" aria-orientation="vertical" aria-label="Width of the panels" data-own-keys title="Drag to give map or panels more room; double-click for the usual width"></div>
     <aside id="column" aria-label="Panels"><div id="panels" role="tablist" aria-label="Panels"></div>
-      <div id="panel-overview" class="panel" role="tabpanel" aria-labelledby="tab-overview"><div id="health"></div><div id="charts"></div><div id="inspector"></div></div>
+      <div id="panel-overview" class="panel" role="tabpanel" aria-labelledby="tab-overview"><div id="health"></div><div id="alerts" hidden></div><div id="charts"></div><div id="inspector"></div></div>
       <div id="panel-neurons" class="panel" role="tabpanel" aria-labelledby="tab-neurons" hidden></div>
       <div id="panel-concepts" class="panel" role="tabpanel" aria-labelledby="tab-concepts" hidden></div>
       <div id="panel-compare" class="panel" role="tabpanel" aria-labelledby="tab-compare" hidden></div></aside>
@@ -73,6 +74,7 @@ export async function start(body) {
   mountThreshold(element('threshold'), store);
   mountStates(element('well'), store);
   mountHealth(element('health'), store);
+  mountAlerts(element('alerts'), store);
   mountCompare(element('panel-compare'), store);
   keepSpacesApart(store);
   mountTools(element('tools'), store, maps);

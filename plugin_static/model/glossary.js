@@ -55,6 +55,7 @@ export const GLOSSARY = {
   anchor_nearest: { name: 'distance to nearest neuron', text: 'How far a word is from the neuron closest to it. Large: no neuron stands for it.' },
   gained: { name: 'gained concept', text: 'A concept that some neuron has here and none has where it is compared with.' },
   lost: { name: 'lost concept', text: 'A concept that some neuron has where it is compared with and none has here.' },
+  alert: { name: 'alert', text: 'Raised while the run was trained, when its logged numbers met a rule: less diverse concepts, neurons that lost concept or signal, or concepts that stand still while accuracy rises. Each tells its numbers.' },
   verdict: { name: 'verdict', text: 'A rule of thumb from the curves of this layer: diversity, interpretable neurons, and kinds of concepts. It is a hint where to look, not a measurement.' },
 
   // The map
@@ -98,7 +99,7 @@ export const GLOSSARY = {
 export const GROUPS = [
   { title: 'What is looked at', terms: ['neuron', 'layer', 'run', 'source', 'concept', 'category', 'low_level', 'high_level', 'probe_images', 'top_images', 'patch'] },
   { title: 'Is a neuron clear?', terms: ['similarity', 'threshold', 'calibrated', 'interpretable', 'no_concept', 'explanation', 'explanation_fit', 'num_concepts', 'redundant', 'description', 'detector', 'dead', 'constant', 'nonfinite'] },
-  { title: 'Is a layer healthy?', terms: ['d_anchor', 'd_anchor_gated', 'mean_pairwise_distance', 'displacement', 'entropy', 'missing_anchor', 'gained', 'lost', 'verdict'] },
+  { title: 'Is a layer healthy?', terms: ['d_anchor', 'd_anchor_gated', 'mean_pairwise_distance', 'displacement', 'entropy', 'missing_anchor', 'gained', 'lost', 'verdict', 'alert'] },
   { title: 'The map', terms: ['map', 'concept_space', 'anchor', 'trail', 'ghost', 'contours', 'born', 'tracked', 'selection', 'nearest_neurons', 'across', 'encoder', 'projection', 'overlay', 'side_by_side'] },
   { title: 'Time', terms: ['step', 'epoch', 'wall_time', 'scalar', 'scalar_axis', 'smoothing', 'event', 'barcode', 'flow', 'sampled'] },
 ];

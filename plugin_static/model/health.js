@@ -4,9 +4,11 @@
  * 2.3): in good training the anchor distance falls, more neurons become interpretable and deep layers turn to
  * high-level concepts; in poor training neurons stay clumped or die and the distance stays high or rises.
  */
+import { nameOfRule } from './alerts.js';
 import { formatCount, formatNumber, formatShare } from './format.js';
 
 /** @typedef {import('../api.js').Metrics} Metrics */
+/** @typedef {import('../api.js').Alert} Alert */
 /** @typedef {{level: 'healthy' | 'poor' | 'watch' | 'unclear', headline: string, facts: string[], rests: string}} Health */
 
 export const HIGH_LEVEL = ['part', 'object', 'scene'];
@@ -27,10 +29,22 @@ const SOME_DEAD = 0.05;
 
 /**
  * @param {Metrics[]} metrics of the layer, in order @param {number} step the one shown: later ones do not count
- * @param {{layer: string, isDeepest: boolean, deepest: string, isMoved?: boolean}} where isMoved: the reader's threshold is another than the logged one
+ * @param {Where & {alerts?: Alert[]}} where alerts: those that hold at the step
  * @returns {Health | null} null where nothing is known
  */
-export function judgeHealth(metrics, step, { layer, isDeepest, deepest, isMoved = false }) {
+export function judgeHealth(metrics, step, { alerts = [], ...where }) {
+  const health = judgeCurves(metrics, step, where);
+  if (!health || !alerts.length || health.level === 'poor') return health;
+  // What was raised while the run was trained is never said to look healthy.
+  const isPoor = alerts.some(({ severity }) => severity === 'critical');
+  const told = alerts.map(({ rule, step: since }) => `alert since step ${formatCount(since)}: ${nameOfRule(rule)}`);
+  return { ...health, level: isPoor ? 'poor' : 'watch', headline: isPoor ? 'Looks poor' : 'Worth a look', facts: [...told, ...health.facts] };
+}
+
+/** @typedef {{layer: string, isDeepest: boolean, deepest: string, isMoved?: boolean}} Where isMoved: the reader's threshold is another than the logged one */
+
+/** @param {Metrics[]} metrics @param {number} step @param {Where} where @returns {Health | null} */
+function judgeCurves(metrics, step, { layer, isDeepest, deepest, isMoved = false }) {
   const upTo = metrics.filter((entry) => entry.step <= step);
   const now = upTo[upTo.length - 1];
   if (!now || !now.neurons) return null;

@@ -8,8 +8,9 @@
  * @property {Record<string, import('./layer.js').Layer>} layers by name, only those shown
  * @property {string[]} tags scalar tags
  * @property {Record<string, import('../api.js').ScalarPoint[]>} scalars by tag, only those asked for
+ * @property {import('../api.js').AlertsAnswer} alerts none checked: the run was logged without them
  * @property {Map<number, import('./images.js').Tile>} tiles by image id
  */
 
 /** @returns {RunData} */
-export const emptyRunData = () => ({ spaces: {}, timeline: {}, layers: {}, tags: [], scalars: {}, tiles: new Map() });
+export const emptyRunData = () => ({ spaces: {}, timeline: {}, layers: {}, tags: [], scalars: {}, alerts: { checked: [], alerts: [] }, tiles: new Map() });

@@ -1,6 +1,7 @@
 // @ts-check
 /** Marks on the time line where something happens: which, and how they look. */
 import { computed, effect, html, nothing, signal, svg } from '../lib.js';
+import { alertEvents } from '../model/alerts.js';
 import { RULES, findDead, findFalling, findRateChanges, findReached, mergeMarks, rateTags } from '../model/events.js';
 import { formatCount, formatNumber } from '../model/format.js';
 import { countSeries } from '../model/metrics.js';
@@ -14,7 +15,7 @@ import { indexOfStep } from '../model/steps.js';
 /** So far apart that each mark can be pointed at, px. */
 const GAP = 22;
 /** Where events share a mark, the one that asks most for attention gives it its shape. @type {EventKind[]} */
-const SEVERITY = ['falling', 'dead', 'rate', 'reached'];
+const SEVERITY = ['critical', 'alert', 'falling', 'dead', 'rate', 'reached'];
 
 /** Shapes on a 12 px grid: none tells by its colour alone. @type {Record<EventKind, any>} */
 const SHAPES = {
@@ -22,9 +23,11 @@ const SHAPES = {
   falling: svg`<path d="M6 9.800 10.300 2.500H1.700z"/>`,
   dead: svg`<path class="open" d="m2.800 2.800 6.400 6.400M9.200 2.800 2.800 9.200"/>`,
   rate: svg`<path d="M6 1.500 10.500 6 6 10.500 1.500 6z"/>`,
+  alert: svg`<circle cx="6" cy="6" r="4.600"/><path class="hole" d="M6 3.300v3.200M6 8.400v.3"/>`,
+  critical: svg`<path d="M3.700.5h4.600L11.500 3.700v4.600L8.300 11.500H3.700L.5 8.300V3.700z"/><path class="hole" d="m4 4 4 4M8 4 4 8"/>`,
 };
 /** @param {EventKind} kind */
-const shape = (kind) => html`<svg class="event-shape ${kind}" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">${SHAPES[kind]}</svg>`;
+export const shape = (kind) => html`<svg class="event-shape ${kind}" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">${SHAPES[kind]}</svg>`;
 
 /** Events of the first shown source, in its steps. @param {Store} store */
 export function createEvents(store) {
@@ -41,10 +44,12 @@ export function createEvents(store) {
     const known = new Map(entries.map((entry) => [stepOf(entry), valueOf(entry)]));
     return steps.value.map((step) => known.get(step) ?? null);
   };
-  const ofLog = computed(() => [
+  const ofAlerts = computed(() => alertEvents(store.data.value.alerts.alerts, steps.value, store.layerName.value));
+  // Where the rules were looked at while training ran, what they said counts, and nothing is judged twice.
+  const ofLog = computed(() => (store.data.value.alerts.checked.length ? [] : [
     ...findFalling(byStep(metrics.value, ({ step }) => step, (entry) => entry.d_anchor), formatNumber),
     ...findDead(byStep(metrics.value, ({ step }) => step, (entry) => (entry.dead ?? 0) + (entry.constant ?? 0) + (entry.nonfinite ?? 0)), neurons.value),
-  ]);
+  ]));
   const ofCounts = computed(() => {
     const counts = countSeries({ layer: cutLayer.value, metrics: metrics.value, spaceAt: store.spaceAt.value }).filter((entry) => entry !== null);
     return findReached(byStep(counts, ({ step }) => step, ({ interpretable }) => interpretable), neurons.value);
@@ -54,7 +59,7 @@ export function createEvents(store) {
     const { points } = alignPoints(ratePoints.value, steps.value, store.first.value.wallTimes.value);
     return findRateChanges(points.map(({ x, y }) => ({ x: indexOfStep(steps.value, x), y })), formatNumber);
   });
-  return computed(() => [...ofLog.value, ...ofCounts.value, ...ofRate.value]);
+  return computed(() => [...ofAlerts.value, ...ofLog.value, ...ofCounts.value, ...ofRate.value]);
 }
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** The shown runs and layers as columns of the comparison, and whether they share a concept space. */
 import { countWords, spaceDifference } from '../../model/compare.js';
+import { holdingAt } from '../../model/alerts.js';
 import { judgeHealth } from '../../model/health.js';
 import { nameOf } from '../../map/names.js';
 
@@ -31,7 +32,7 @@ export function columnOf(store, source) {
 export function healthOf(store, source) {
   const layers = Object.keys(store.index.value?.runs[source.run]?.layers ?? {});
   const deepest = layers[layers.length - 1] ?? source.name;
-  return judgeHealth(source.metrics.value, source.step.value, { layer: source.name, isDeepest: source.name === deepest, deepest, isMoved: store.threshold.value !== null });
+  return judgeHealth(source.metrics.value, source.step.value, { layer: source.name, isDeepest: source.name === deepest, deepest, isMoved: store.threshold.value !== null, alerts: holdingAt(source.data.value.alerts.alerts, source.name, source.step.value) });
 }
 
 /** Whether a source has another concept space than the first one shown, as far as both are known. @param {Store} store @param {Source} source */

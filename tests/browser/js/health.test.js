@@ -76,3 +76,11 @@ test('a log of one step is no training to be judged', () => {
   equal(judgeHealth(metrics([[0.5, 150]]), 0, DEEP)?.headline, 'A single step');
   equal(judgeHealth(metrics([[0.5, 150], [0.5, 150]]), 0, DEEP)?.headline, 'Too early to tell');
 });
+
+test('an alert that holds is never said to look healthy, and a critical one looks poor', () => {
+  const alert = /** @type {any} */ ({ rule: 'concepts_frozen', layer: 'layer4', step: 3, severity: 'warning', ended: null });
+  const held = judgeHealth(HEALTHY, 10, { ...DEEP, alerts: [alert] });
+  equal([held?.level, held?.facts[0]], ['watch', 'alert since step 3: concepts frozen']);
+  equal(judgeHealth(HEALTHY, 10, { ...DEEP, alerts: [{ ...alert, severity: 'critical' }] })?.level, 'poor');
+  equal(judgeHealth(POOR, 10, { ...DEEP, alerts: [alert] }), judgeHealth(POOR, 10, DEEP));
+});
