@@ -13,6 +13,7 @@ from conceptmon_tb.doctor.findings import Examination, Finding, RunExamination
 from conceptmon_tb.doctor.repair import Repair
 
 _SHOWN = 20  # findings of a run; --json has all
+_HIDES_NOTHING = 1 << 60  # Lightning runs get a START event like this, for the sake of the next one
 _LABELS = {"damage": "damaged", "stale": "stale", "note": "note"}
 
 
@@ -104,8 +105,8 @@ def _file_line(file: Any) -> str:
     parts = [f"{file.name}: {_size(file.nbytes)}", _plural(file.records, "record")]
     if file.first_step is not None:
         parts.append(f"steps {file.first_step} to {file.last_step}")
-    if file.starts:
-        parts.append(f"START at {', '.join(map(str, file.starts))}")
+    if starts := [step for step in file.starts if step < _HIDES_NOTHING]:
+        parts.append(f"START at {', '.join(map(str, starts))}")
     if file.created is not None:
         parts.append(time.strftime("begun %Y-%m-%d %H:%M:%S", time.localtime(file.created)))
     if file.source:
