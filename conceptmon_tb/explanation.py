@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptmon_tb.functional.linear import LinearConcepts, Presence
+from conceptmon_tb.functional.linear import LinearConcepts, LinearExplanation, Presence
 from conceptmon_tb.functional.roles import effective_concepts
 from conceptmon_tb.snapshot import FloatArray, IntArray
 
@@ -52,6 +52,7 @@ class Explainer:
             explains; fit and number are NaN for a neuron that is not valid.
         """
         found = self._prepared(concept_activations, presence).explain(activations, MAX_CONCEPTS)
+        found = LinearExplanation(*(values.cpu() for values in found))
         served = effective_concepts(found.concept_ids, found.weights, self._text_embedding)
         return Explanation(
             found.concept_ids.numpy().astype(np.int32),

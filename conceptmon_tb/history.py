@@ -20,6 +20,7 @@ from conceptmon_tb.metadata import (
     IMAGES_TAG,
     SPACE_TAG,
     TAG_PREFIX,
+    Payload,
     PayloadError,
     parse_layer_tag,
     unpack_payload,
@@ -37,6 +38,7 @@ class History:
         steps: Complete epochs by layer.
         space_steps: Steps at which a space was sent.
         image_steps: Steps at which thumbnails were sent.
+        looks: Probe images looked through at each step, and images of the whole probe set, where told.
         starts: How many START events there are.
         unpurged: Steps by layer that a START event hides from everybody but TensorBoard's Python loader,
             which ignores the first one of a run.
@@ -46,6 +48,7 @@ class History:
     steps: dict[str, set[int]] = field(default_factory=dict)
     space_steps: set[int] = field(default_factory=set)
     image_steps: set[int] = field(default_factory=set)
+    looks: dict[int, tuple[int, int]] = field(default_factory=dict)
     starts: int = 0
     unpurged: dict[str, list[int]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -53,6 +56,11 @@ class History:
     def last_step(self, layer: str) -> int | None:
         """The last step of a layer; None without any."""
         return max(self.steps.get(layer, ()), default=None)
+
+    @property
+    def last_look(self) -> tuple[int, int] | None:
+        """Probe images looked through at the last step, and how many the probe set had; None if unknown."""
+        return self.looks[max(self.looks)] if self.looks else None
 
     def purge(self, first_step: int) -> dict[str, list[int]]:
         """Forget what was logged from a step on.
@@ -66,6 +74,7 @@ class History:
         gone = {layer: sorted(s for s in steps if s >= first_step) for layer, steps in self.steps.items()}
         for steps in (*self.steps.values(), self.space_steps, self.image_steps):
             steps.difference_update([step for step in steps if step >= first_step])
+        self.looks = {step: look for step, look in self.looks.items() if step < first_step}
         return {layer: steps for layer, steps in gone.items() if steps}
 
 
@@ -117,17 +126,22 @@ def _take(history: History, parts: _Parts, event: event_pb2.Event) -> None:
             history.space_steps.add(step)
         elif value.tag == IMAGES_TAG:
             history.image_steps.add(step)
-        elif (found := parse_layer_tag(value.tag)) is not None and _is_good(value.tensor):
+        elif (found := parse_layer_tag(value.tag)) is not None:
+            payload = _read(value.tensor)
+            if payload is None:
+                continue
             layer, kind = found
+            look = payload.attrs.get("probe_images"), payload.attrs.get("probe_total")
+            if isinstance(look[0], int) and isinstance(look[1], int):
+                history.looks[step] = look[0], look[1]
             kinds = parts.setdefault((layer, step), set())
             kinds.add(kind)
             if kinds >= {"neurons", "metrics"}:
                 history.steps.setdefault(layer, set()).add(step)
 
 
-def _is_good(tensor: tensor_pb2.TensorProto) -> bool:
+def _read(tensor: tensor_pb2.TensorProto) -> Payload | None:
     try:
-        unpack_payload(tensor.string_val[0] if tensor.string_val else tensor.tensor_content)
+        return unpack_payload(tensor.string_val[0] if tensor.string_val else tensor.tensor_content)
     except PayloadError:
-        return False
-    return True
+        return None

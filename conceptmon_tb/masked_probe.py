@@ -22,6 +22,7 @@ from conceptmon_tb.functional.iou import ConceptMasks
 from conceptmon_tb.masks import ImageMasks, WorldMasks
 from conceptmon_tb.patches import View
 from conceptmon_tb.probe import MapDataset, ProbeSet
+from conceptmon_tb.snapshot import IntArray
 from conceptmon_tb.world import WorldDataset
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,17 @@ class MaskedProbe(ProbeSet):
         """
         pictures = BrodenDataset(root, split, categories)
         return cls(pictures, pictures.masks, pictures.concepts, transform, **options)
+
+    def part(self, images: Sequence[int] | IntArray) -> MaskedProbe:
+        """Some of the pictures with their masks; see `ProbeSet.part`."""
+        part = super().part(images)
+        assert isinstance(part, MaskedProbe)
+        part._forget_masks()  # noqa: SLF001
+        return part
+
+    def _forget_masks(self) -> None:
+        self._kept, self._kept_bytes, self._recent, self._areas = {}, 0, OrderedDict(), None
+        self.__dict__.pop("_view", None)
 
     @cached_property
     def category_ids(self) -> Tensor:

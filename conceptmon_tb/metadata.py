@@ -27,6 +27,7 @@ SCHEMA_VERSION = 1
 
 TAG_PREFIX = "concepts/"
 LAYER_KINDS = ("neurons", "metrics", "embedding")
+PROBE_TEXT_TAG = "concepts/probe"
 SECONDS_TAG = "concepts/seconds"
 SPACE_TAG = "concepts/space/definition"
 IMAGES_TAG = "concepts/space/images"

@@ -23,6 +23,7 @@ from conceptmon_tb.activations import (
     collect_activations,
     scan_maps,
 )
+from conceptmon_tb.budget import LEAST_IMAGES, TimeBudget, time_a_look
 from conceptmon_tb.concepts import ConceptSet
 from conceptmon_tb.detectors import ClipDissect, ConceptDetector, MapScan, Reference
 from conceptmon_tb.distributed import Distributed, ProcessRanks, Ranks, check_distributed, find_ranks
@@ -36,9 +37,11 @@ from conceptmon_tb.pooling import Pooling, Tokens
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.probe_forward import Forward, ProbeForward
 from conceptmon_tb.projection import ConceptMap
+from conceptmon_tb.scoring_device import find_device
 from conceptmon_tb.sharing import collect_together
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
 from conceptmon_tb.space import PlacedConcepts, make_space
+from conceptmon_tb.stratify import choose_images
 from conceptmon_tb.training_state import (
     is_beside_training,
     preserve_rng_streams,
@@ -112,6 +115,11 @@ class ConceptMonitor:
         seed: Of the map and of the calibration.
         distributed: "auto": all ranks of an initialised `torch.distributed` look together; False: this
             process alone; or the process group whose ranks look together (see `observe`).
+        max_seconds: Time that the look at one epoch may take, forward passes and scoring together. Where the
+            whole probe set would take longer, a part of it is chosen before the first look, evenly over its
+            classes, and stays; a warning and the log say so. `probe` is that part from then on. None: any.
+        scoring_device: Where the detector compares neurons and concepts: "cpu", "cuda" and so on; "auto" is
+            a CUDA device where there is one. Figures differ in their last digits between devices.
         strict: What a `ConceptWriter` does with a failure: raise it, or warn once and go on.
         progress: Show progress bars for what is done only once.
 
@@ -150,6 +158,8 @@ class ConceptMonitor:
         concept_map: ConceptMap | None = None,
         seed: int = 0,
         distributed: Distributed = "auto",
+        max_seconds: float | None = None,
+        scoring_device: str | torch.device = "cpu",
         strict: bool = False,
         progress: bool = True,
     ) -> None:
@@ -190,6 +200,8 @@ class ConceptMonitor:
             quantile_rank(num_null, self.threshold_level)  # fails now rather than at the first epoch
         chosen = self.detector.default_temperature if temperature is None else temperature
         self.temperature = _check_number("temperature", chosen, 0, math.inf)
+        self._budget = _make_budget(max_seconds)
+        self.scoring_device = find_device(scoring_device)
         self.encoder: ConceptEncoder = WorldEncoder() if encoder is None else encoder
         if encoder is None:
             logger.warning("encoder=None, so ConceptMonitor takes the bundled %s", self.encoder.note)
@@ -204,6 +216,7 @@ class ConceptMonitor:
         self._before: weakref.WeakKeyDictionary[nn.Module, dict[str, Placement]] = weakref.WeakKeyDictionary()
         self.distributed = check_distributed(distributed)
         self._space_known_to: weakref.ref[Ranks] | None = None
+        self._size: int | None = None  # of the part of the probe that is looked at, once that is settled
         self._one_at_a_time = threading.RLock()  # two writers may share a monitor, one in the background
         self.last_cost: Cost | None = None
         self.scoring_draws = False
@@ -267,6 +280,7 @@ class ConceptMonitor:
             ranks.compare({**settings, "detector": self.detector.describe()})
             with self._one_at_a_time, _undisturbed(self.seed):
                 self._share_space(ranks)
+                self._keep_to_budget(unwrap_model(model), ranks)
                 reference = self._observer.reference
                 start = time.perf_counter()
                 collected = self._run_probe(unwrap_model(model), reference, ranks)
@@ -306,6 +320,46 @@ class ConceptMonitor:
             if trajectory is not None:
                 self._before[trajectory] = {layer: placement for layer, (_, placement) in seen.items()}
         return {layer: snapshot for layer, (snapshot, _) in seen.items()}
+
+    def repeat_choice(self, size: int, total: int) -> None:
+        """Look at as many images as an earlier session of the same run did, whatever they cost here.
+
+        A `ConceptWriter` calls it when it resumes a run. It does nothing after the first look, or where the
+        probe set is another one.
+
+        Args:
+            size: Images that were looked at.
+            total: Images of the whole probe set then.
+        """
+        if self._size is None and total == len(self.probe) and 1 <= size <= total:
+            self._take_part(size)
+
+    def _keep_to_budget(self, model: nn.Module, ranks: Ranks) -> None:
+        """Before the first look choose the images, before the later ones say if they take too long."""
+        if self._budget is not None and self._size is not None and self.last_cost is not None and ranks.leads:
+            self._budget.watch(self.last_cost.seconds, self._size, self.probe.total)
+        if self._budget is None or self._size is not None:
+            return
+        total = len(self.probe)
+        if total <= LEAST_IMAGES:
+            self._take_part(total)
+            return
+
+        def run(reference: Reference) -> Collected:
+            return self._run_probe(model, reference, Ranks())
+
+        mine = ranks.agree(lambda: time_a_look(run, self._observer, self.track), "timing a look at the model")
+        timing = ranks.exchange(mine)[0].shared(ranks.size)
+        size = self._budget.choose_size(total, timing)
+        if size < total and ranks.leads:
+            self._budget.tell_choice(size, total, timing)
+        self._take_part(size)
+
+    def _take_part(self, size: int) -> None:
+        self._size = size
+        if size < len(self.probe):
+            self.probe = self.probe.part(choose_images(len(self.probe), size, self.probe.classes, self.seed))
+            self.__dict__.pop("_observer", None)
 
     def _check_model(self, model: nn.Module) -> None:
         """Fail before the probe is prepared, if at all."""
@@ -347,13 +401,14 @@ class ConceptMonitor:
         scan = ranks.agree(lambda: self.detector.scan(reference), "preparing the detector")
         if isinstance(ranks, ProcessRanks):
             activations = collect_together(
-                ranks, model, self.probe, scan, first_pass, further_pass, progress=self.progress
+                ranks, model, reference.probe, scan, first_pass, further_pass, progress=reference.progress
             )
             return Collected(activations, scan if ranks.leads else None)
-        activations = first_pass(self.probe.batches(progress=self.progress), len(self.probe), scan)
+        probe = reference.probe
+        activations = first_pass(probe.batches(progress=reference.progress), len(probe), scan)
         for _ in range(1, 1 if scan is None else scan.passes):
             assert scan is not None
-            further_pass(self.probe.batches(), len(self.probe), scan)
+            further_pass(probe.batches(), len(probe), scan)
         return Collected(activations, scan)
 
     @cached_property
@@ -376,6 +431,7 @@ class ConceptMonitor:
                 self.seed,
                 self.progress,
                 calibrate=self.threshold is None,
+                device=self.scoring_device,
             ),
             anchor_set=text if self.anchor_set == "concepts" else torch.from_numpy(space.anchor_embedding),
             detector=self.detector,
@@ -442,6 +498,10 @@ def _check_threshold(threshold: float | str) -> float | None:
             raise ValueError(f"threshold must be 'auto' or a number, got {threshold!r}")
         return None
     return _check_number("threshold", threshold, -math.inf, math.inf)
+
+
+def _make_budget(max_seconds: float | None) -> TimeBudget | None:
+    return None if max_seconds is None else TimeBudget(_check_number("max_seconds", max_seconds, 0, math.inf))
 
 
 def _check_number(argument: str, value: float, low: float, high: float) -> float:

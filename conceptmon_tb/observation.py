@@ -128,6 +128,8 @@ def observe_layer(
         tracked=tuple(tracked),
         top_patches=draw_patches(peaks, images, view) if peaks and view else None,
         descriptions=detection.descriptions,
+        probe_images=len(activations),
+        probe_total=reference.probe.total,
         **places._asdict(),
         **(explanation._asdict() if explanation else {}),
     )
@@ -137,7 +139,8 @@ def observe_layer(
 def _explain(explainer: Explainer | None, activations: Tensor, detection: Detection) -> Explanation | None:
     if explainer is None or detection.concept_activations is None:
         return None
-    return explainer.explain(activations, detection.concept_activations, detection.presence)
+    concepts = detection.concept_activations
+    return explainer.explain(activations.to(concepts.device), concepts, detection.presence)
 
 
 def _ids(ids: Tensor, valid: Tensor) -> IntArray:

@@ -100,6 +100,8 @@ def pack_metrics(snapshot: ConceptSnapshot, step: int) -> bytes:
         attrs["explanation_fit"] = snapshot.mean_explanation_fit
         attrs["concepts_per_neuron"] = snapshot.concepts_per_neuron
         attrs["redundant"] = snapshot.num_redundant
+    if snapshot.probe_images is not None:
+        attrs["probe_images"], attrs["probe_total"] = snapshot.probe_images, snapshot.probe_total
     if snapshot.space.note:
         attrs["note"] = snapshot.space.note
     return pack_payload("metrics", step, attrs)
@@ -235,6 +237,8 @@ def unpack_snapshot(
             top_patches=arrays.get("top_patches"),
             explanation_ids=widen_ids(arrays["explanation_ids"]) if "explanation_ids" in arrays else None,
             descriptions=tuple(neurons.attrs.get("descriptions", ())),
+            probe_images=attrs.get("probe_images"),
+            probe_total=attrs.get("probe_total"),
             **{name: arrays[name].astype(np.float32) for name in _HALF_ARRAYS if name in arrays},
         )
 

@@ -7,9 +7,10 @@ the plain picture goes to the concept encoder, which has an image transform of i
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +26,7 @@ from conceptmon_tb.patches import View
 from conceptmon_tb.pictures import RawImage, image_size, make_thumbnail, take_image, to_picture, to_tensor
 from conceptmon_tb.probe_view import find_view
 from conceptmon_tb.snapshot import IntArray, ProbeImages
+from conceptmon_tb.stratify import class_labels
 from conceptmon_tb.training_state import DEFAULT_SEED, preserve_rng_streams
 
 IMAGE_SUFFIXES = frozenset(
@@ -71,6 +73,9 @@ class ProbeSet:
 
     A random transform is drawn once per image with a fixed seed, and a warning says so. Reading never
     advances the global random streams.
+
+    Attributes:
+        total: Pictures of the probe set that this one is a `part` of; its own number if it is none.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class ProbeSet:
         self.cache_bytes = cache_bytes
         self._source = _open_source(source)
         self._indices = _spread(len(self._source), max_images)
+        self.total = len(self._indices)
         self._inputs: Tensor | None = None
         self._cached = range(0)
         self._lend_copies = False
@@ -130,6 +136,33 @@ class ProbeSet:
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    @property
+    def num_cached(self) -> int:
+        """Of how many pictures the model's inputs fit in memory."""
+        first = self.model_input(0)
+        return self.cache_bytes // (first.numel() * first.element_size())
+
+    def part(self, images: Sequence[int] | IntArray) -> ProbeSet:
+        """Some of the pictures as a probe set of its own.
+
+        Args:
+            images: Their ids, ascending; the part counts its own from 0.
+
+        Returns:
+            The part, which reads from the same source; `total` remembers of how many it is a part.
+        """
+        part = copy.copy(self)
+        part._indices = self._indices[np.asarray(images)]  # noqa: SLF001
+        part._inputs = None  # noqa: SLF001
+        for known_of_the_whole in ("_scan", "view"):
+            part.__dict__.pop(known_of_the_whole, None)
+        return part
+
+    @property
+    def classes(self) -> list[Hashable] | None:
+        """The class of every picture, where the source tells it without being read; None elsewhere."""
+        return class_labels(self._source, self._indices)
 
     def picture(self, image: int) -> Image.Image:
         """One picture as the concept encoder sees it.

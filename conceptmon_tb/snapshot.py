@@ -110,6 +110,9 @@ class ConceptSnapshot:
         num_concepts: `(neurons,)` float32, how many distinct concepts a neuron serves; 0 where no concept
             explains it, NaN where not `valid`.
         descriptions: `(neurons,)` free texts by a captioner, empty where there are none.
+        probe_images: Probe images looked through; None where that is not known.
+        probe_total: Images of the whole probe set, of which a time budget (`max_seconds`) may have chosen
+            a part; None where that is not known.
     """
 
     layer: str
@@ -142,6 +145,8 @@ class ConceptSnapshot:
     explanation_fit: FloatArray | None = None
     num_concepts: FloatArray | None = None
     descriptions: tuple[str, ...] = ()
+    probe_images: int | None = None
+    probe_total: int | None = None
 
     @property
     def num_neurons(self) -> int:

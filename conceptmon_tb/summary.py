@@ -15,6 +15,7 @@ from conceptmon_tb.atlas import pack_images
 from conceptmon_tb.metadata import (
     IMAGES_TAG,
     MAX_TENSOR_NEURONS,
+    PROBE_TEXT_TAG,
     SECONDS_TAG,
     SPACE_TAG,
     layer_tag,
@@ -24,6 +25,7 @@ from conceptmon_tb.payloads import pack_embedding, pack_metrics, pack_neurons, p
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, ProbeImages
 
 SCALAR_PLUGIN_NAME = "scalars"
+TEXT_PLUGIN_NAME = "text"
 
 
 def concept_summary(
@@ -85,6 +87,29 @@ def cost_summary(seconds: float) -> summary_pb2.Summary:
     return summary
 
 
+def probe_summary(snapshots: Mapping[str, ConceptSnapshot]) -> summary_pb2.Summary:
+    """Make the summary that says that only a part of the probe set is looked at.
+
+    Args:
+        snapshots: Snapshot of each layer of one step.
+
+    Returns:
+        A summary for one Event: a text for TensorBoard's own tab; empty where all images are looked at.
+    """
+    summary = summary_pb2.Summary()
+    for snapshot in snapshots.values():
+        if snapshot.probe_images == snapshot.probe_total:
+            continue
+        _add_text(
+            summary,
+            PROBE_TEXT_TAG,
+            f"Every epoch of this run looks at the same {snapshot.probe_images:,} of "
+            f"{snapshot.probe_total:,} probe images, to keep to the time given by `max_seconds`.",
+        )
+        break
+    return summary
+
+
 def layer_scalars(snapshot: ConceptSnapshot) -> dict[str, float]:
     """Return the figures of a layer that are also ordinary scalars, by the last part of their tag.
 
@@ -116,6 +141,14 @@ def _add_tensor(summary: summary_pb2.Summary, tag: str, payload: bytes) -> None:
     tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_UINT8, tensor_content=payload)
     tensor.tensor_shape.dim.add(size=len(payload))
     summary.value.add(tag=tag, metadata=make_metadata(summary_pb2.DATA_CLASS_TENSOR), tensor=tensor)
+
+
+def _add_text(summary: summary_pb2.Summary, tag: str, text: str) -> None:
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[text.encode("utf-8")])
+    tensor.tensor_shape.SetInParent()
+    metadata = summary_pb2.SummaryMetadata(data_class=summary_pb2.DATA_CLASS_TENSOR)
+    metadata.plugin_data.plugin_name = TEXT_PLUGIN_NAME
+    summary.value.add(tag=tag, metadata=metadata, tensor=tensor)
 
 
 def _add_blob(summary: summary_pb2.Summary, tag: str, payload: bytes) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from conceptmon_tb.functional.linear import Presence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from conceptmon_tb.concepts import ConceptSet
     from conceptmon_tb.encoders import ConceptEncoder
     from conceptmon_tb.probe import ProbeSet
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ class Reference:
         seed: Of everything random.
         progress: Whether to show progress bars for what is done only once.
         calibrate: Whether thresholds will be asked for; a detector may spare itself the work if not.
+        device: Where detectors may compute.
     """
 
     probe: ProbeSet
@@ -40,14 +44,18 @@ class Reference:
     seed: int = 0
     progress: bool = False
     calibrate: bool = True
+    device: torch.device = _CPU
 
     @cached_property
     def concept_activations(self) -> Tensor:
-        """`(images, concepts)` float32 cosines of pictures and words; encodes the probe when first asked."""
+        """`(images, concepts)` float32 cosines of pictures and words, on `device`.
+
+        The probe is encoded when this is first asked for.
+        """
         from conceptmon_tb.encoders import embed_probe  # a detector that never asks needs no open_clip
 
         images = embed_probe(self.encoder, self.probe, progress=self.progress)
-        return images @ self.text_embedding.T
+        return (images @ self.text_embedding.T).to(self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,15 +278,17 @@ class PooledDetector(ABC):
         Args:
             layer: Name of the layer.
             activations: `(images, neurons)` float32, all neurons of the layer.
-            reference: What holds still.
+            reference: What holds still; `similarity` gets both matrices on its device.
             scan: Not needed.
 
         Returns:
-            Similarities and their calibration.
+            Similarities, on the CPU, and their calibration.
         """
         concepts = reference.concept_activations
+        activations = activations.to(concepts.device)
 
         def null_threshold(level: float, seed: int) -> float:
             return self.null_threshold(activations, concepts, level, seed)
 
-        return Detection(self.similarity(activations, concepts), null_threshold, concept_activations=concepts)
+        similarity = self.similarity(activations, concepts).cpu()
+        return Detection(similarity, null_threshold, concept_activations=concepts)

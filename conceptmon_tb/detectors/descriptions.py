@@ -93,6 +93,7 @@ class Descriptions:
 
     name = "descriptions"
     default_temperature = DESCRIPTION_TEMPERATURE
+    takes_longer_with_images = False  # but with neurons that are described anew
 
     def __init__(
         self,
