@@ -153,12 +153,12 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
 
     def _begin_again(self, trainer: Any) -> None:
         if self._is_resumed and not trainer.fast_dev_run:
-            self._resume(_writer(trainer), _steps_logged(trainer))
+            self._resume(trainers_writer(trainer), _steps_logged(trainer))
         self._is_resumed = False
 
     def _log(self, trainer: Any, pl_module: nn.Module, step: int) -> None:
         if not trainer.fast_dev_run:
-            self._look(pl_module, _writer(trainer), step, trainer.callback_metrics)
+            self._look(pl_module, trainers_writer(trainer), step, trainer.callback_metrics)
 
 
 def _steps_logged(trainer: Any) -> int:
@@ -166,7 +166,7 @@ def _steps_logged(trainer: Any) -> int:
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)  # noqa: SLF001 (as Lightning's own callbacks do)
 
 
-def _writer(trainer: Any) -> SummaryWriter | None:
+def trainers_writer(trainer: Any) -> SummaryWriter | None:
     """The Trainer's SummaryWriter; None on all processes but the one that writes."""
     return _tensorboard_logger(trainer).experiment if trainer.is_global_zero else None
 

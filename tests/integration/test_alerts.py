@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -216,3 +218,13 @@ def test_tensorboard_serves_the_alerts_and_who_logged_none(tmp_path: Path, loade
         assert answer["skipped"] == []
         assert server.json("alerts", run="silent") == {"checked": [], "alerts": [], "skipped": []}
         assert server.fetch("alerts", run="nobody")[0] == 404
+
+
+def test_the_example_ends_a_training_that_goes_wrong(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "demo.examples.alerts", "--logdir", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "critical at step" in done.stdout
+    assert "ended after epoch" in done.stdout
+    run = cm.read_run(tmp_path / "run")
+    assert len(run.steps) < 9
+    assert [str(alert) for alert in run.alerts] == done.stdout.splitlines()[:-1]
