@@ -258,7 +258,8 @@ def as_document(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
         "# What monitoring costs in each training loop",
         "",
         f"Written by `python -m benchmarks.integrations --write`, not by hand: the fastest of "
-        f"{options.rounds} rounds, {options.threads} thread(s), {platform.machine()}, torch {torch.__version__}.",
+        f"{options.rounds} rounds, {options.threads} thread(s), {platform.machine()}, "
+        f"torch {torch.__version__}.",
         "",
         f"ResNet-18, three layers, {options.images:,} probe images at {SIZE} px, the bundled encoder.",
         f"An epoch is tiny ({BATCHES} batches of {BATCH}) and ends with one look at the model. *Monitoring*",
