@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -213,13 +213,25 @@ class ConceptMonitor:
         self.probe = ProbeSet.world() if probe is None else probe
         self.detector.check(self.probe, self.concepts)
         self._concept_map = concept_map
-        self._before: weakref.WeakKeyDictionary[nn.Module, dict[str, Placement]] = weakref.WeakKeyDictionary()
         self.distributed = check_distributed(distributed)
-        self._space_known_to: weakref.ref[Ranks] | None = None
         self._size: int | None = None  # of the part of the probe that is looked at, once that is settled
-        self._one_at_a_time = threading.RLock()  # two writers may share a monitor, one in the background
+        self._begin_in_process()
         self.last_cost: Cost | None = None
         self.scoring_draws = False
+
+    def _begin_in_process(self) -> None:
+        """Begin what belongs to one process: what it has seen of its models, and its locks."""
+        self._before: weakref.WeakKeyDictionary[nn.Module, dict[str, Placement]] = weakref.WeakKeyDictionary()
+        self._space_known_to: weakref.ref[Ranks] | None = None
+        self._one_at_a_time = threading.RLock()  # two writers may share a monitor, one in the background
+
+    def __getstate__(self) -> dict[str, Any]:
+        in_process = ("_before", "_space_known_to", "_one_at_a_time")
+        return {name: value for name, value in self.__dict__.items() if name not in in_process}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin_in_process()
 
     @property
     def space(self) -> ConceptSpace:

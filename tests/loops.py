@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import random
+import runpy
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -266,6 +269,13 @@ def train_accelerate(folder: Path, monitor: cm.ConceptMonitor | None) -> FinalSt
                 cm.add_concepts(writer, snapshots, epoch, monitor.probe, strict=True)
     accelerator.end_training()
     return final_state(net, optimizer)
+
+
+def run_example(name: str, logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run `python -m demo.examples.<name> --logdir ...` here, where its libraries are imported already."""
+    monkeypatch.setattr(sys, "argv", [name, "--logdir", str(logdir)])
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(logdir))  # put back, whatever the example sets
+    runpy.run_module(f"demo.examples.{name}", run_name="__main__")
 
 
 _LIBRARIES = {

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from conceptmon_tb.activations import check_choice
-from conceptmon_tb.monitor import ConceptMonitor
+from conceptmon_tb.monitor import Collected, ConceptMonitor
 from conceptmon_tb.named_layers import find_layers
 from conceptmon_tb.writer import add_concepts, session_of
 
@@ -107,6 +107,8 @@ class LoopCallback:
         if self.axis == "step":
             hide_from(writer, step)
         session = session_of(writer)
+        if session.history.last_look is not None:
+            self.monitor.repeat_choice(*session.history.last_look)
         known = [session.last_step(layer) for layer in self.monitor.layers]
         self._logged_until = min((last for last in known if last is not None), default=_NOTHING_LOGGED)
         if self.axis == "epoch" and self._logged_until >= 0:
@@ -121,24 +123,43 @@ class LoopCallback:
         self, model: nn.Module, writer: SummaryWriter | None, step: int, scalars: Mapping[str, Any]
     ) -> None:
         """Look at the model and log what is seen; without a writer, only do one's share of looking."""
+        ranks = self.monitor.ranks
+        if writer is None and ranks.size == 1:
+            return  # the process that writes looks alone
         try:
-            snapshots = self.monitor.observe(self._watched(model))
-            if writer is None or step <= self._logged_until:
-                return
-            writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (opens a closed file anew, as a scalar would)
-            add_concepts(
-                writer,
-                snapshots,
-                step,
-                self.monitor.probe,
-                strict=self.strict,
-                cost=self.monitor.last_cost,
-                scalars=scalars,
-            )
+            with ranks.meeting(type(self).__name__):
+                watched = self._watched(model)
+                collected = self.monitor.collect(watched)
+                ranks.lead(
+                    lambda: self._score_and_log(collected, watched, writer, step, scalars),
+                    "scoring and writing",
+                )
         except Exception as error:
             if self.strict:
                 raise
             self._warn_once(f"concepts were not logged at step {step}: {type(error).__name__}: {error}")
+
+    def _score_and_log(
+        self,
+        collected: Collected,
+        watched: nn.Module,
+        writer: SummaryWriter | None,
+        step: int,
+        scalars: Mapping[str, Any],
+    ) -> None:
+        snapshots = self.monitor.score(collected, watched)
+        if writer is None or step <= self._logged_until:
+            return
+        writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (opens a closed file anew, as a scalar would)
+        add_concepts(
+            writer,
+            snapshots,
+            step,
+            self.monitor.probe,
+            strict=self.strict,
+            cost=self.monitor.last_cost,
+            scalars=scalars,
+        )
 
     def _warn_once(self, message: str) -> None:
         if self._has_warned:

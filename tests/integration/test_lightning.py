@@ -1,5 +1,6 @@
 """Lightning's real Trainer with the callback: what goes into its event file, when, and what is refused."""
 
+import pickle
 import subprocess
 import sys
 import time
@@ -286,3 +287,41 @@ def test_pytorch_lightning_takes_the_callback_too(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert steps(tmp_path) == [2, 5, 8]
+
+
+def test_the_callback_can_be_pickled_for_processes_that_are_spawned(monitor: cm.ConceptMonitor) -> None:
+    copy = pickle.loads(pickle.dumps(ConceptMonitorCallback(monitor, every_n_epochs=3)))
+    assert isinstance(copy, ConceptMonitorCallback)
+    assert isinstance(copy, pl.Callback)
+    assert (copy.every_n_epochs, copy.monitor.layers) == (3, monitor.layers)
+
+
+class Unequal(nn.Module):
+    """Fails on one process only."""
+
+    fails = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.fails and not self.training and torch.distributed.get_rank() == 1:
+            raise RuntimeError("the forward broke")
+        return x
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_two_processes_look_together_and_one_writes(
+    tmp_path: Path, monitor: cm.ConceptMonitor, fails: bool
+) -> None:
+    model = loops.lightning_module()
+    model.net.noise.append(Unequal())
+    model.net.noise[-1].fails = fails
+    watch = ConceptMonitorCallback(monitor, strict=False)
+    options = {"strategy": "ddp_fork", "devices": 2, "limit_val_batches": 0, "max_epochs": 2}
+    fit(tmp_path, watch, model=model, **options)
+    assert len(event_files(tmp_path)) == 1
+    assert steps(tmp_path, "loss_epoch") == [1, 3]
+    assert steps(tmp_path) == ([] if fails else [1, 3])
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops.run_example("lightning", tmp_path, monkeypatch)
+    assert cm.read_run(tmp_path / "version_0").steps == (-1, 15, 31, 47)

@@ -206,3 +206,8 @@ def test_two_trainers_at_a_time_keep_their_writers(
     fit(tmp_path, *callbacks, report_to="none", num_train_epochs=2)
     assert steps(tmp_path / "outer") == [3, 6]
     assert steps(tmp_path / "inner") == [3]
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops.run_example("transformers", tmp_path, monkeypatch)
+    assert cm.read_run(tmp_path).steps == (4, 8, 12)
