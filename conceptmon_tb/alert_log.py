@@ -151,14 +151,18 @@ class AlertLog:
         """
         pending, self._pending = self._pending, []
         for alert in pending:
-            warnings.warn(ConceptAlert(alert), stacklevel=_level_outside())
+            warnings.warn(ConceptAlert(alert), stacklevel=level_outside())
         if self.on_alert is not None and not quietly:
             for alert in pending:
                 self.on_alert(alert)
 
 
-def _level_outside() -> int:
-    """The stack level, seen from the caller, of the loop's own line: the first one outside this package."""
+def level_outside() -> int:
+    """The stack level, seen from the caller, of the loop's own line: the first one outside this package.
+
+    Returns:
+        For `warnings.warn(..., stacklevel=)`.
+    """
     frame, level = sys._getframe(1), 1  # noqa: SLF001 (warnings knows no other way before Python 3.12)
     while frame.f_back is not None and _PACKAGE in Path(frame.f_code.co_filename).parents:
         frame, level = frame.f_back, level + 1

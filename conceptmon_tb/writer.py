@@ -6,6 +6,7 @@ training goes on; `strict=True` raises instead. What was written before stays re
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
@@ -22,13 +23,15 @@ from tensorboard.compat.proto import event_pb2
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from conceptmon_tb.alert_log import AlertLog, OnAlert
+from conceptmon_tb.alert_log import AlertLog, OnAlert, level_outside
 from conceptmon_tb.alert_records import alert_summary
 from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.background import Background, check_background, too_slow
+from conceptmon_tb.distributed import RankError, Ranks, find_ranks
 from conceptmon_tb.monitor import Collected, ConceptMonitor, Cost
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
+from conceptmon_tb.silence import SilentFileWriter
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
 from conceptmon_tb.summary import concept_summary, cost_summary, probe_summary, space_summary
 
@@ -58,6 +61,9 @@ class ConceptWriter(SummaryWriter):
     epoch is in the event file when `add_concepts` returns: a crash after that does not lose it. A folder that
     another process is writing to is left to it, and this run goes to a new one beside it (`log_dir` tells
     which), with a warning; see docs/resume.md.
+
+    Under `torch.distributed` make one on every rank: only rank 0 makes a folder and a file, and writes; what
+    a loop logs on other ranks is dropped (docs/distributed.md).
 
     Args:
         log_dir: The run's folder; as in SummaryWriter.
@@ -106,11 +112,12 @@ class ConceptWriter(SummaryWriter):
         alert_log = AlertLog(alerts, on_alert)
         if asynchronous and monitor is not None:
             check_background(monitor.detector)
-        self._background = Background(self._leave) if asynchronous else None
+        self._is_silent = not find_ranks("auto" if monitor is None else monitor.distributed).leads
+        self._background = Background(self._leave) if asynchronous and not self._is_silent else None
         self._is_prepared = self._told_of_waiting = False
         self.monitor = monitor
         self.strict = strict if strict is not None else bool(monitor is not None and monitor.strict)
-        is_local = log_dir is not None and "://" not in str(log_dir)
+        is_local = log_dir is not None and "://" not in str(log_dir) and not self._is_silent
         session, self._lock = Session(None), None
         if is_local:
             folder = Path(str(log_dir))
@@ -132,7 +139,9 @@ class ConceptWriter(SummaryWriter):
         """Look at the model and log what its neurons detect.
 
         The model and the random streams are bit for bit as before afterwards. A second call at the same
-        step is refused: the first stays (a warning, or with `strict` a ValueError).
+        step is refused: the first stays (a warning, or with `strict` a ValueError). Under
+        `torch.distributed` every rank must call it: they share the work, rank 0 writes, and what fails on
+        one rank fails on all, or on all is a warning.
 
         Args:
             model: The model in training.
@@ -149,37 +158,94 @@ class ConceptWriter(SummaryWriter):
         """
         if self.monitor is None:
             raise ValueError("the writer has no monitor; make it with ConceptWriter(log_dir, monitor=...)")
-        step = _check_step(global_step)
-        if step > 0 and step % self.every_n_epochs and not force:
+        if self._leaves_out(global_step) and not force:
             return
-        _check_open(self)
-        self._finish(step)
-        self._reopen_if_failed()
-        sent = _sent.setdefault(self, _Sent())
-        if _is_repeated(_session(self, sent), self.monitor.layers, step, self.strict):
+        ranks, together = self.monitor.ranks, contextlib.ExitStack()
+        try:
+            together.enter_context(ranks.meeting("ConceptWriter.add_concepts"))
+        except RankError as error:
+            if self.strict:
+                raise
+            _warn_once(_sent[self], f"concepts were not logged at step {global_step}", error)
+            return
+        with together:
+            self._add_together(ranks, self.monitor, model, global_step, walltime)
+
+    def _leaves_out(self, global_step: Any) -> bool:
+        """Whether `every_n_epochs` leaves a step out; what is no step is refused later, by all ranks."""
+        with contextlib.suppress(TypeError, ValueError):
+            step = _check_step(global_step)
+            return step > 0 and step % self.every_n_epochs > 0
+        return False
+
+    def _add_together(
+        self,
+        ranks: Ranks,
+        monitor: ConceptMonitor,
+        model: nn.Module,
+        global_step: int,
+        walltime: float | None,
+    ) -> None:
+        strict = any(ranks.exchange(self.strict))
+        step = ranks.agree(lambda: self._check_call(global_step), "checking the call")
+        ranks.compare({"global_step": step})
+        if not ranks.lead(lambda: self._is_new(step, monitor, strict), "preparing to write"):
             return
         try:
-            collected = self.monitor.collect(model)
+            collected = monitor.collect(model)
+        except Exception as error:
+            if strict:
+                raise
+            _warn_once(_sent[self], f"concepts were not logged at step {step}", error)
+            return
+        ranks.lead(
+            lambda: self._score_and_write(monitor, collected, model, step, walltime, strict),
+            "scoring and writing",
+        )
+
+    def _check_call(self, global_step: Any) -> int:
+        step = _check_step(global_step)
+        _check_open(self)
+        return step
+
+    def _is_new(self, step: int, monitor: ConceptMonitor, strict: bool) -> bool:
+        """Whether the file can take this step; only here is known what it holds."""
+        self._finish(step)
+        self._reopen_if_failed()
+        return not _is_repeated(_session(self, _sent[self]), monitor.layers, step, strict)
+
+    def _score_and_write(
+        self,
+        monitor: ConceptMonitor,
+        collected: Collected,
+        model: nn.Module,
+        step: int,
+        walltime: float | None,
+        strict: bool,
+    ) -> None:
+        try:
             if self._background is not None and self._is_prepared:
                 self._score_beside(self._background, collected, model, step, walltime)
                 return
-            snapshots = self.monitor.score(collected, model)
+            snapshots = monitor.score(collected, model)
             if self._background is not None:
                 self._prepare()
         except Exception as error:
-            if self.strict:
+            if strict:
                 raise
-            _warn_once(sent, f"concepts were not logged at step {step}", error)
+            _warn_once(_sent[self], f"concepts were not logged at step {step}", error)
             return
-        add_concepts(
-            self,
-            snapshots,
-            step,
-            self.monitor.probe,
-            walltime,
-            strict=self.strict,
-            cost=self.monitor.last_cost,
-        )
+        add_concepts(self, snapshots, step, monitor.probe, walltime, strict=strict, cost=monitor.last_cost)
+
+    def add_scalars(self, *arguments: Any, **options: Any) -> None:
+        """As in SummaryWriter; it makes files of its own, and so nothing on ranks that do not write."""
+        if not self._is_silent:
+            super().add_scalars(*arguments, **options)
+
+    def add_hparams(self, *arguments: Any, **options: Any) -> None:
+        """As in SummaryWriter; it makes a file of its own, and so nothing on ranks that do not write."""
+        if not self._is_silent:
+            super().add_hparams(*arguments, **options)
 
     @property
     def alerts(self) -> AlertLog:
@@ -244,7 +310,7 @@ class ConceptWriter(SummaryWriter):
             return
         if before is not None and not self._told_of_waiting and (message := too_slow(finished, before)):
             self._told_of_waiting = True
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            warnings.warn(message, RuntimeWarning, stacklevel=level_outside())
         if finished.error is None:
             _sent[self].alerts.tell(quietly=strict is False)
             return
@@ -263,6 +329,10 @@ class ConceptWriter(SummaryWriter):
             logger.exception("the last concepts may be missing in %s", self.log_dir)
 
     def _get_file_writer(self) -> Any:
+        if self._is_silent:
+            silent: Any = SilentFileWriter(str(self.log_dir))
+            self.file_writer, self.all_writers = silent, {silent.get_logdir(): silent}  # type: ignore[assignment]
+            return silent
         session, purge_step = _sent[self].session, self.purge_step
         is_new = self.file_writer is None or self.all_writers is None
         if is_new and session is not None and (message := wait_for_a_later_name(session.folder)) is not None:
@@ -513,14 +583,14 @@ def _file_name(file_writer: Any) -> str:
 def _is_repeated(session: Session, layers: Any, step: int, strict: bool) -> bool:
     """TensorBoard's loaders disagree about which of two values at one step counts: keep the first."""
     if (message := session.other_writer()) is not None and session.tell_once("other writer"):
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
+        warnings.warn(message, RuntimeWarning, stacklevel=level_outside())
     refusal = session.refusal(layers, step)
     if refusal is None:
         return False
     if strict:
         raise ValueError(refusal)
     if "earlier session" not in refusal or session.tell_once("earlier session"):
-        warnings.warn(refusal, RuntimeWarning, stacklevel=3)
+        warnings.warn(refusal, RuntimeWarning, stacklevel=level_outside())
     return True
 
 
@@ -533,7 +603,7 @@ def _warn_once(sent: _Sent, what: str, error: BaseException) -> None:
     warnings.warn(
         f"{message}. Training goes on; further failures are not reported. strict=True raises them",
         RuntimeWarning,
-        stacklevel=3,
+        stacklevel=level_outside(),
     )
 
 
