@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from conceptmon_tb.cli_options import add_concept_options, make_concept_set, make_encoder, say
 
 if TYPE_CHECKING:
-    from conceptmon_tb.checkpoints.backfill import Prepared
+    from conceptmon_tb.checkpoints.timeline import Prepared
     from conceptmon_tb.monitor import ConceptMonitor
     from conceptmon_tb.probe import ProbeSet
 
@@ -118,9 +118,9 @@ def _add_probe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_backfill(args: argparse.Namespace) -> int:
-    from conceptmon_tb.checkpoints.backfill import prepare_backfill, run_backfill
     from conceptmon_tb.checkpoints.passes import WorkerError
     from conceptmon_tb.checkpoints.plan import PlanOptions
+    from conceptmon_tb.checkpoints.timeline import prepare_backfill, run_backfill
 
     options = PlanOptions(
         step_from=args.step_from,

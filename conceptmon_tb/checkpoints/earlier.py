@@ -6,27 +6,30 @@ in TensorBoard's Text tab, and a run that is copied takes them along.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from conceptmon_tb.checkpoints.keys import model_shapes
 from conceptmon_tb.checkpoints.plan import Checkpoint, Plan
-from conceptmon_tb.metadata import parse_layer_tag
+from conceptmon_tb.event_files import event_files, read_records
+from conceptmon_tb.history import read_history
 from conceptmon_tb.monitor import ConceptMonitor
 
 SETTINGS_TAG = "backfill/settings"
 CHECKPOINT_TAG = "backfill/checkpoint"
+_TAGS = b"backfill/"
 _SUFFIX = "/text_summary"  # what torch's add_text puts behind a tag
 _NUM_INPUTS = 16
 _FENCE = "```"
@@ -66,9 +69,12 @@ def read_earlier(folder: str | Path) -> Earlier:
     earlier = Earlier()
     if not Path(folder).is_dir():
         return earlier
-    for path in sorted(Path(folder).glob("*tfevents*")):
-        for event in _events(path):
-            _take(earlier, event)
+    earlier.steps = set().union(*read_history(folder).steps.values())
+    for path in event_files(folder):
+        for record in read_records(path, verify=False):
+            if record.data is not None and _TAGS in record.data:
+                with contextlib.suppress(DecodeError):
+                    _take(earlier, event_pb2.Event.FromString(record.data))
     return earlier
 
 
@@ -170,26 +176,11 @@ def write_checkpoint(writer: SummaryWriter, checkpoint: Checkpoint, walltime: fl
     writer.add_text(CHECKPOINT_TAG, f"`{checkpoint.path}` {checkpoint.digest}", checkpoint.step, walltime)
 
 
-def _events(path: Path) -> Iterator[Any]:
-    try:
-        yield from EventFileLoader(str(path)).Load()
-    except Exception as error:  # TensorBoard's loader has no public error type
-        raise ConflictError(
-            f"{path} is damaged ({error}); write to another folder, or mend this run with 'conceptmon doctor'"
-        ) from error
-
-
-def _take(earlier: Earlier, event: Any) -> None:
-    if event.HasField("session_log") and event.session_log.status == event_pb2.SessionLog.START:
-        earlier.steps = {step for step in earlier.steps if step < event.step}
-        earlier.digests = {step: text for step, text in earlier.digests.items() if step < event.step}
-    for value in event.summary.value if event.HasField("summary") else ():
-        layer = parse_layer_tag(value.tag)
-        if layer is not None and layer[1] == "neurons":
-            earlier.steps.add(event.step)
-        elif value.tag == SETTINGS_TAG + _SUFFIX:
+def _take(earlier: Earlier, event: event_pb2.Event) -> None:
+    for value in event.summary.value:
+        if value.tag == SETTINGS_TAG + _SUFFIX:
             earlier.settings = _parse_settings(_text(value))
-        elif value.tag == CHECKPOINT_TAG + _SUFFIX:
+        elif value.tag == CHECKPOINT_TAG + _SUFFIX and event.step in earlier.steps:
             earlier.digests[event.step] = _text(value).rpartition(" ")[2]
 
 

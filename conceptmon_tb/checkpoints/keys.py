@@ -293,5 +293,5 @@ def _mismatch(name: str, match: Match, keys: Sequence[str]) -> str:
             f". If the others do not matter for the layers you watch: --ignore-keys "
             f"{' '.join(repr(pattern) for pattern in list(patterns)[:4])} (ignore_keys=[...])"
         )
-    where = f"; entries: {listed(keys)}, choose with --state-key" if keys else ""
+    where = f"; entries: {listed(keys)}, choose with --state-key" if len(keys) > 1 else ""
     return f"{name} ({match.place}) does not match the model: {', '.join(parts)}; {mend}{where}"

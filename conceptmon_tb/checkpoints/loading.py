@@ -11,6 +11,7 @@ import importlib
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,10 @@ from conceptmon_tb.checkpoints.files import CheckpointError, DamagedError, liste
 _ZIP_MAGIC = b"PK\x03\x04"
 _INDEX_SUFFIX = ".index.json"
 _TRAINER_STATE = "trainer_state.json"
+_DAMAGE = (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError)
+_DANGEROUS = frozenset(
+    {"builtins", "ctypes", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "subprocess", "sys"}
+)
 _MEND = "save it again as torch.save(model.state_dict(), path), or as safetensors"
 
 
@@ -101,32 +106,26 @@ def _read_file(file: Path, allow_classes: Sequence[str], only_shapes: bool) -> A
         return _read_safetensors(file, only_shapes)
     with file.open("rb") as opened:
         is_zip = opened.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    try:
-        with _allowed(allow_classes):
+    with _allowed(allow_classes):
+        try:
             return torch.load(file, map_location="cpu", weights_only=True, mmap=True if is_zip else None)
-    except pickle.UnpicklingError as error:
-        raise _refusal(file, str(error)) from error
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        UnicodeDecodeError,
-    ) as error:
-        if "TorchScript" in str(error):
-            raise CheckpointError(f"{file} is a TorchScript archive, a program; {_MEND}") from error
-        raise DamagedError(f"{file} is damaged or no checkpoint: {_first_line(error)}") from error
+        except pickle.UnpicklingError as error:
+            raise _refusal(file, str(error)) from error
+        except _DAMAGE as error:
+            if "TorchScript" in str(error):
+                raise CheckpointError(f"{file} is a TorchScript archive, a program; {_MEND}") from error
+            raise DamagedError(f"{file} is damaged or no checkpoint: {_first_line(error)}") from error
 
 
 @contextlib.contextmanager
 def _allowed(names: Sequence[str]) -> Iterator[None]:
-    if not names:
-        yield
-        return
-    with torch.serialization.safe_globals(check_classes(names)):
-        yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*TorchScript archive")  # refused, and said so
+        if not names:
+            yield
+            return
+        with torch.serialization.safe_globals(check_classes(names)):
+            yield
 
 
 def _read_safetensors(file: Path, only_shapes: bool) -> dict[str, Tensor]:
@@ -160,11 +159,16 @@ def _read_shards(index: Path, allow_classes: Sequence[str], only_shapes: bool) -
 
 def _refusal(file: Path, message: str) -> CheckpointError:
     """Say which objects keep a file from being read safely, and the way out."""
-    unsafe = _unsafe_names(file) or sorted(set(re.findall(r"GLOBAL ([\w.]+)", message)))
+    unsafe = _unsafe_names(file) or sorted(set(re.findall(r"(?:GLOBAL |<class ')([\w.]+)", message)))
     if not unsafe:
         return DamagedError(f"{file} is damaged, or not written by torch.save: {_first_line(message)}")
     modules = [name for name in unsafe if name.startswith("torch.nn.modules.")]
     what = "a whole pickled model" if modules else "more than weights"
+    if any(name.partition(".")[0] in _DANGEROUS for name in unsafe):
+        return CheckpointError(
+            f"{file} holds {what}: objects of {listed(unsafe)}. Such a file can run any command: do not "
+            f"load it; if you made it yourself, {_MEND}"
+        )
     return CheckpointError(
         f"{file} holds {what}: objects of {listed(unsafe)}. Making them could run code, so it is refused. "
         f"If you need nothing but its weights, {_MEND}. If you trust the file and its classes, name them: "

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from conceptmon_tb.activations import collect_activations
 from conceptmon_tb.checkpoints.earlier import (
+    ConflictError,
     Settings,
     describe_settings,
     read_earlier,
@@ -199,6 +200,11 @@ def prepare_backfill(
     Raises:
         Exception: As `backfill` says.
     """
+    if getattr(monitor, "_budget", None) is not None:
+        raise ValueError(
+            "monitor has max_seconds, which a training may spend on an epoch; for a backfill give the probe "
+            "set max_images instead"
+        )
     built = unwrap_model(build_model(model, model_args, monitor.seed))
     find_layers(built, monitor.layers)
     plan = make_plan(checkpoints, built, options)
@@ -245,8 +251,12 @@ def run_backfill(prepared: Prepared, workers: int | None = 1) -> tuple[int, ...]
         return ()
     monitor, new, before = prepared.recipe.monitor, prepared.new, prepared.before
     walltimes = _walltimes(prepared.plan)
+    try:
+        opened = ConceptWriter(prepared.logdir, strict=True)
+    except RuntimeError as error:  # another process is writing there
+        raise ConflictError(str(error)) from error
     with (
-        ConceptWriter(prepared.logdir, strict=True) as writer,
+        opened as writer,
         tqdm(
             total=len(prepared.skipped) + len(new),
             initial=len(prepared.skipped),
@@ -267,7 +277,6 @@ def run_backfill(prepared: Prepared, workers: int | None = 1) -> tuple[int, ...]
             walltime = walltimes.get(checkpoint.step)
             add_concepts(writer, snapshots, checkpoint.step, monitor.probe, walltime, strict=True)
             write_checkpoint(writer, checkpoint, walltime)
-            writer.flush()
             interpretable = sum(snapshot.num_interpretable for snapshot in snapshots.values())
             bar.set_postfix_str(f"step {checkpoint.step}: {interpretable} interpretable neurons")
             bar.update()
