@@ -78,6 +78,7 @@ class Session:
 
     def begin_again(self, step: int) -> None:
         """Forget what was logged from a step on, in this session too: a START event in the log hides it."""
+        self.resumed_at = step
         self.history.purge(step)
         self.steps = {layer: [s for s in steps if s < step] for layer, steps in self.steps.items()}
 

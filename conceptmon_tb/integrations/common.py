@@ -80,7 +80,7 @@ class LoopCallback:
         self._has_warned = False
 
     def _is_due(self, every: int | None, count: int) -> bool:
-        return every is not None and count % every == 0
+        return every is not None and count > 0 and count % every == 0
 
     def _watched(self, model: nn.Module) -> nn.Module:
         """The part of the model that is looked at.

@@ -137,7 +137,7 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         """Look after each n-th step; a batch whose gradients are only accumulated is none."""
-        if trainer.global_step == self._optimizer_steps:
+        if trainer.global_step == self._optimizer_steps and pl_module.automatic_optimization:
             return
         self._optimizer_steps = trainer.global_step
         step = _steps_logged(trainer)  # of this batch: Lightning counts it later

@@ -1,11 +1,15 @@
 """Lightning's real Trainer with the callback: what goes into its event file, when, and what is refused."""
 
+import json
+import multiprocessing
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from torch import Tensor, nn
 import conceptmon_tb as cm
 from conceptmon_tb.integrations.lightning import ConceptMonitorCallback
 from tests import loops
+from tests.servers import TensorBoardServer
 
 NEURONS = "concepts/net.first/neurons"
 
@@ -139,6 +144,43 @@ def test_a_resumed_run_has_each_step_once(
     assert steps(tmp_path) == expected
     assert steps(tmp_path, "loss_step") == list(range(12))
     assert list(cm.read_run(tmp_path / "run" / "version_0").steps) == expected
+
+
+class Killer(pl.Callback):
+    """Kills the process in the middle of the third epoch."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("mode", ["--load_fast=true", "--load_fast=false"])
+def test_a_training_that_was_killed_goes_on_with_each_step_once(
+    tmp_path: Path, monitor: cm.ConceptMonitor, tensorboard: Callable[..., TensorBoardServer], mode: str
+) -> None:
+    def train(*callbacks: pl.Callback, ckpt_path: Path | None = None) -> None:
+        keep = ModelCheckpoint(tmp_path / "checkpoints", "{step}", save_top_k=-1)
+        watch = ConceptMonitorCallback(monitor, every_n_steps=2)
+        fit(tmp_path, keep, watch, *callbacks, ckpt_path=ckpt_path, max_epochs=4)
+
+    child = multiprocessing.get_context("fork").Process(target=train, args=(Killer(),))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert steps(tmp_path) == [1, 3, 5, 7]
+    time.sleep(1.1)  # a process that starts again takes longer; TensorBoard orders files by their second
+    train(ckpt_path=tmp_path / "checkpoints" / "step=6.ckpt")
+    server = tensorboard(tmp_path, mode)
+    server.wait_for(lambda: 11 in served(server, "loss_step"))
+    assert served(server, "loss_step") == list(range(12))
+    assert served(server, "concepts/net.first/d_anchor") == [1, 3, 5, 7, 9, 11]
+    assert steps(tmp_path) == [1, 3, 5, 7, 9, 11]
+
+
+def served(server: TensorBoardServer, tag: str) -> list[int]:
+    """Steps of a scalar that TensorBoard shows."""
+    status, body, _ = server.fetch("/data/plugin/scalars/scalars", run="run/version_0", tag=tag)
+    return [point[1] for point in json.loads(body)] if status == 200 else []
 
 
 def test_sanity_checks_validation_and_tests_log_nothing(tmp_path: Path, monitor: cm.ConceptMonitor) -> None:
@@ -270,6 +312,7 @@ import sys
 from pathlib import Path
 from conceptmon_tb.integrations.lightning import ConceptMonitorCallback
 from tests import loops
+from tests.servers import TensorBoardServer
 assert not {"lightning", "pytorch_lightning"} & set(sys.modules)
 import pytorch_lightning as pl
 callback = ConceptMonitorCallback(loops.make_monitor("lightning"))
