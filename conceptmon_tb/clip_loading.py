@@ -1,7 +1,8 @@
 """Loading an open_clip model with the image transform and the tokenizer that belong to it.
 
 A wrong transform or activation function gives plausible and wrong embeddings without any error, so
-what can be checked is checked here.
+what can be checked is checked here. open_clip is imported when it is first needed: it takes seconds, which
+processes that only run a model's forward passes can do without.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import open_clip
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -61,6 +61,8 @@ def load_open_clip(
     Raises:
         ValueError: Unknown model or tag, with the nearest ones; a missing file.
     """
+    import open_clip
+
     name = _resolve_model(model)
     options: dict[str, Any] = {f"image_{key}": value for key, value in (preprocess or {}).items()}
     if name.startswith(_SCHEMES):
@@ -114,6 +116,8 @@ def check_belongs(model: nn.Module, image_transform: ImageTransform, tokenizer: 
 
 
 def _check_tokenizer(model: nn.Module, tokenizer: Tokenizer) -> None:
+    import open_clip
+
     context = getattr(model, "context_length", None)
     made = tokenizer(["a striped zebra"])
     if context is not None and made.shape[-1] != context:
@@ -134,6 +138,8 @@ def _check_tokenizer(model: nn.Module, tokenizer: Tokenizer) -> None:
 
 
 def _resolve_model(model: str) -> str:
+    import open_clip
+
     if model.startswith(_SCHEMES):
         if model.startswith("local-dir:") and not (Path(model[10:]) / _CONFIG_FILE).is_file():
             raise ValueError(f"model={model!r}: there is no {_CONFIG_FILE} in that folder")
@@ -155,6 +161,8 @@ def _resolve_model(model: str) -> str:
 
 
 def _resolve_pretrained(name: str, pretrained: str) -> str:
+    import open_clip
+
     tags = open_clip.list_pretrained_tags_by_model(name)
     if open_clip.get_pretrained_cfg(name, pretrained) or Path(pretrained).is_file():
         return pretrained
@@ -167,6 +175,8 @@ def _resolve_pretrained(name: str, pretrained: str) -> str:
 
 def _published_options(name: str, pretrained: str) -> dict[str, Any]:
     """What open_clip does not set by itself: the activation of a tag, the transform of a weights file."""
+    import open_clip
+
     published = open_clip.get_pretrained_cfg(name, pretrained)
     model_quick = bool((open_clip.get_model_config(name) or {}).get("quick_gelu", False))
     if published:
@@ -184,6 +194,8 @@ def _published_options(name: str, pretrained: str) -> dict[str, Any]:
 
 
 def _load_tokenizer(name: str) -> Tokenizer:
+    import open_clip
+
     options = {}
     if name.startswith("local-dir:"):
         # A pruned vocabulary travels with its model; open_clip would take its own of 49,408 tokens.

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import open_clip
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -82,6 +81,8 @@ class _ClipEncoder:
     def __init__(
         self, loaded: LoadedClip, device: torch.device, precision: str, templates: Sequence[str]
     ) -> None:
+        import open_clip  # slow; see clip_loading
+
         check_belongs(*loaded)
         self.model, self.image_transform, self._tokenizer = loaded
         self.device = device
