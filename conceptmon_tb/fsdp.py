@@ -55,7 +55,8 @@ def has_tensor_parallelism(model: nn.Module) -> bool:
 def _is_gathered(unit: Any) -> bool:
     handle = getattr(unit, "_handle", None)
     if handle is not None:  # version 1
-        return bool(handle.uses_sharded_strategy and not handle.needs_unshard())
+        has_run = hasattr(handle.flat_param, "_full_param_padded")
+        return bool(has_run and handle.uses_sharded_strategy and not handle.needs_unshard())
     if hasattr(unit, "_get_fsdp_state"):
         return any(group.is_unsharded for group in _groups(unit))
     return False

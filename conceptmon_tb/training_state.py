@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from conceptmon_tb.fsdp import remember_sharding
 from conceptmon_tb.module_state import is_sharded, remember_modules
 
 DEFAULT_SEED = 20230927
@@ -158,7 +159,7 @@ def preserve_training_state(model: nn.Module, seed: int = DEFAULT_SEED) -> Itera
     """
     modules = list(model.modules())
     training = [module.training for module in modules]
-    restore_modules = remember_modules(modules)
+    restore_modules, free_weights = remember_modules(modules), remember_sharding(modules)
     parameters = [(name, p, _version(p), p.requires_grad) for name, p in model.named_parameters()]
     cudnn = torch.backends.cudnn
     cudnn_flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
@@ -177,6 +178,7 @@ def preserve_training_state(model: nn.Module, seed: int = DEFAULT_SEED) -> Itera
             for module, flag in zip(modules, training, strict=True):
                 module.training = flag
             restore_modules()
+            free_weights()
             for _, parameter, _, requires_grad in parameters:
                 if parameter.requires_grad != requires_grad:
                     parameter.requires_grad_(requires_grad)
