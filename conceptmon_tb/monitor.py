@@ -348,6 +348,9 @@ class ConceptMonitor:
 
     def _keep_to_budget(self, model: nn.Module, ranks: Ranks) -> None:
         """Before the first look choose the images, before the later ones say if they take too long."""
+        settled = ranks.exchange(self._size)[0]  # a resumed run is known to rank 0 only
+        if settled is not None and self._size is None:
+            self._take_part(settled)
         if self._budget is not None and self._size is not None and self.last_cost is not None and ranks.leads:
             self._budget.watch(self.last_cost.seconds, self._size, self.probe.total)
         if self._budget is None or self._size is not None:
