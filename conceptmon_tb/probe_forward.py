@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -53,10 +54,11 @@ class ProbeForward:
         """
         images = batch.to(device=self.device, dtype=self.dtype if batch.is_floating_point() else None)
         try:
-            if self._forward is None:
-                self._model(images)
-            else:
-                self._forward(self._model, images)
+            with _own_forward(self._model):
+                if self._forward is None:
+                    self._model(images)
+                else:
+                    self._forward(self._model, images)
         except _WRONG_INPUT as error:
             if self._worked or self._forward is not None or _raised_here(error):
                 raise
@@ -74,6 +76,24 @@ def _raised_here(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("conceptmon_tb.")
+
+
+@contextlib.contextmanager
+def _own_forward(model: nn.Module) -> Iterator[None]:
+    """Run a model that Accelerate (so Transformers' Trainer too) trains under autocast without it.
+
+    It puts a forward under autocast in front of the model's own, on the model itself.
+    """
+    held = vars(model)
+    trained = held.get("forward")
+    if trained is None or "_original_forward" not in held:
+        yield
+        return
+    held["forward"] = held["_original_forward"]
+    try:
+        yield
+    finally:
+        held["forward"] = trained
 
 
 def _check_signature(model: nn.Module) -> None:

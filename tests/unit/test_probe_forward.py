@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 import conceptmon_tb as cm
@@ -83,6 +84,19 @@ def test_errors_of_a_forward_that_works_or_was_given_stay_what_they_are() -> Non
         answer(make_net(), "b", make_images(), forward=fails)
     with pytest.raises(IndexError, match="the last batch"):
         answer(FailsLater(), "head", make_images())
+
+
+def test_accelerates_mixed_precision_does_not_reach_the_probe() -> None:
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    net, images = make_net(), make_images()
+    expected = eager_answer(net, "b.conv", images)
+    prepared = accelerator.prepare(net)
+    forward = prepared.forward
+    np.testing.assert_allclose(answer(prepared, "b.conv", images), expected, atol=2e-6)
+    assert prepared.forward is forward
+    with pytest.raises(RuntimeError):
+        answer(prepared, "b.conv", torch.rand(10, 7, 8, 8))
+    assert prepared.forward is forward
 
 
 def test_the_monitor_checks_its_forward_and_the_models_before_the_probe_is_prepared() -> None:
