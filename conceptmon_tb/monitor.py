@@ -461,9 +461,9 @@ class ConceptMonitor:
 
 @contextlib.contextmanager
 def _undisturbed(seed: int) -> Iterator[None]:
-    """No gradients, no autocast, and seeded random streams; those of a training beside us are left alone."""
+    """No gradients, inference mode or autocast; seeded random streams, but for a training beside us."""
     streams = contextlib.nullcontext() if is_beside_training() else preserve_rng_streams(seed)
-    with streams, torch.no_grad(), torch.autocast("cpu", enabled=False):
+    with streams, torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
         yield
 
 
