@@ -1,5 +1,6 @@
 """Lightning's real Trainer with the callback: what goes into its event file, when, and what is refused."""
 
+import inspect
 import json
 import multiprocessing
 import os
@@ -144,6 +145,18 @@ def test_a_resumed_run_has_each_step_once(
     assert steps(tmp_path) == expected
     assert steps(tmp_path, "loss_step") == list(range(12))
     assert list(cm.read_run(tmp_path / "run" / "version_0").steps) == expected
+
+
+def test_over_epochs_a_resumed_run_keeps_what_is_there_and_goes_on(
+    tmp_path: Path, monitor: cm.ConceptMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep = ModelCheckpoint(tmp_path / "checkpoints", "{step}", save_top_k=-1)
+    fit(tmp_path, keep, ConceptMonitorCallback(monitor, axis="epoch"))
+    time.sleep(1.1)
+    first = tmp_path / "checkpoints" / "step=3.ckpt"
+    fit(tmp_path, ConceptMonitorCallback(monitor, axis="epoch"), ckpt_path=first, max_epochs=5)
+    assert steps(tmp_path) == [0, 1, 2, 3, 4]
+    assert "has concepts up to epoch 2; they stay" in caplog.text
 
 
 class Killer(pl.Callback):
@@ -368,3 +381,11 @@ def test_two_processes_look_together_and_one_writes(
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loops.run_example("lightning", tmp_path, monkeypatch)
     assert cm.read_run(tmp_path / "version_0").steps == (-1, 15, 31, 47)
+
+
+def test_every_option_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text(encoding="utf-8")
+    options = [
+        name for name in inspect.signature(ConceptMonitorCallback.__init__).parameters if name != "self"
+    ]
+    assert [name for name in options if f"`{name}`" not in text and name != "monitor"] == []
