@@ -11,7 +11,9 @@ import json
 import multiprocessing
 import os
 import random
+import runpy
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,6 +85,13 @@ def start(*arguments: Any, **settings: Any) -> Any:
     return process
 
 
+def start_module(name: str, *arguments: str) -> Any:
+    """Run `python -m name arguments` in a process of its own, which need not import torch again."""
+    process = _CONTEXT.Process(target=_run_module, args=(name, arguments))
+    process.start()
+    return process
+
+
 def noted(log: Path) -> list[tuple[int, int]]:
     """Session and step of every epoch that `add_concepts` returned for."""
     lines = log.read_text().split("\n")[:-1] if log.exists() else []
@@ -109,6 +118,11 @@ def train_and_kill(
             os.kill(process.pid, signal.SIGKILL)
         process.join(60)
         yield session
+
+
+def _run_module(name: str, arguments: Sequence[str]) -> None:
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__")
 
 
 def _wait_for(condition: Any, seconds: float) -> None:

@@ -16,14 +16,14 @@ from conceptmon_tb.folder_lock import is_locked
 from tests.crash import log_epochs, noted, read, scalar_steps, shown, start, train_and_kill
 from tests.servers import TensorBoardServer
 
-STEPS, KILLS = 32, 5
+STEPS, KILLS = 26, 4
 WAYS = {"purge": True, "keep": False}
 RUNS = ["purge", "keep", "repaired/purge", "repaired/keep"]
 
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two trainings, each killed five times, and their clean copies."""
+    """Two trainings, each killed four times, and their clean copies."""
     logs = tmp_path_factory.mktemp("logs")
     for name, resumes_with_purge in WAYS.items():
         folder, log = logs / "killed" / name, logs / f"{name}.log"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from conceptmon_tb.event_files import event_files
 from conceptmon_tb.folder_lock import is_locked, lock_folder
 from conceptmon_tb.reader import read_run
 from conceptmon_tb.writer import ConceptWriter, add_concepts
-from tests.crash import log_epochs, read, scalar_steps, shown, stamped, start
+from tests.crash import log_epochs, read, scalar_steps, shown, stamped, start, start_module
 from tests.servers import TensorBoardServer
 from tests.synthetic import make_space
 
@@ -287,3 +288,15 @@ def _log_together(folder: Path) -> None:
 def _wait_a_second() -> None:
     """Plain writers of one process and second have names that do not tell who came first."""
     time.sleep(1.01)
+
+
+def test_the_example_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    killed = start_module("demo.examples.resume", "--logdir", str(tmp_path), "--kill-at", "1")
+    killed.join(120)
+    assert killed.exitcode == -signal.SIGKILL
+    assert read_run(tmp_path).steps == (0, 1)
+    resumed = start_module("demo.examples.resume", "--logdir", str(tmp_path))
+    resumed.join(120)
+    assert resumed.exitcode == 0
+    assert read_run(tmp_path).steps == (0, 1, 2, 3)
+    assert [file.starts for file in examine(tmp_path).runs[0].files] == [(0,), (1,)]
