@@ -30,6 +30,7 @@ WARNING, CRITICAL = "warning", "critical"
 # differences have six times its variance, and a normal distribution's median deviation is 0.6745 of it.
 _BEND_TO_NOISE = 1.4826 / math.sqrt(6)
 _TREND_STEPS = 3  # steps whose median is what a series "was": one step alone is no level
+_NOISE_STEPS = 60  # the last ones, that tell the noise and the size of a series
 _MOST_STRENGTH = 1e6  # neurons that do not move at all
 _LEAST_NEURONS = 3  # of a handful of neurons a share tells nothing
 
@@ -104,7 +105,7 @@ _SHARES = (
 
 @dataclass
 class LayerSeries:
-    """What is known of one layer, one value per logged step; NaN where a step has none.
+    """What is known of one layer, one value per logged step; NaN where a step has none. It only grows.
 
     Attributes:
         neurons: Neurons of the layer.
@@ -129,6 +130,39 @@ class LayerSeries:
     nonfinite: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
+    # What was worked out of the steps so far, so that a long training does not slow down.
+    _seen: dict[str, tuple[int, list[list[float]]]] = field(default_factory=dict, repr=False)
+    _best: dict[tuple[str, int, int], tuple[int, list[float] | None]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def known(self, name: str) -> list[list[float]]:
+        """`[step, value]` of a column where it has one, by step."""
+        start, points = self._seen.get(name, (0, []))
+        column: list[float] = getattr(self, name)
+        for step, value in zip(self.steps[start:], column[start:], strict=True):
+            if math.isfinite(value):
+                points.append([step, value])
+        self._seen[name] = (len(column), points)
+        return points
+
+    def best_before(self, name: str, recent: int, sign: int) -> list[float] | None:
+        """`[step, level]` of the best level before the last known points; the first point counts as it is.
+
+        Args:
+            name: Name of the column.
+            recent: How many points at the end do not count.
+            sign: 1 where more is better, -1 where less is.
+        """
+        points = self.known(name)
+        start, best = self._best.get((name, recent, sign), (0, None))
+        end = max(start, len(points) - recent)
+        for i in range(start, end):
+            level = median(_values(points[max(0, i + 1 - _TREND_STEPS) : i + 1]))
+            if best is None or sign * level > sign * best[1]:
+                best = [points[i][0], level]
+        self._best[name, recent, sign] = (end, best)
+        return best
 
 
 @dataclass(frozen=True)
@@ -185,7 +219,7 @@ def anchor_distance_rising(series: LayerSeries, rules: AlertRules) -> Finding | 
         return None
     rise, fall = _trend(distances), -_trend(losses)
     level, loss_level = abs(median(_values(distances))), abs(median(_values(losses)))
-    noise, loss_noise = _noise(series.d_anchor), _noise(series.loss)
+    noise, loss_noise = _noise(series.known("d_anchor")), _noise(series.known("loss"))
     needed = max(rules.least_rise * level, rules.noise_factor * noise)
     loss_needed = max(rules.least_loss_fall * loss_level, rules.noise_factor * loss_noise)
     strength = min(_ratio(rise, needed), _ratio(fall, loss_needed))
@@ -208,8 +242,8 @@ def interpretable_collapsing(series: LayerSeries, rules: AlertRules) -> Finding 
     Returns:
         The finding; None while there are too few steps.
     """
-    points = _known(series, "interpretable")
-    best = _best_before(points, 2, 1)
+    points = series.known("interpretable")
+    best = series.best_before("interpretable", 2, 1)
     if best is None:
         return None
     was, now = best[1], max(_values(points[-2:]))
@@ -236,9 +270,9 @@ def dead_growing(series: LayerSeries, rules: AlertRules) -> Finding | None:
     Returns:
         The finding; None while there are too few steps.
     """
-    points = _known(series, "silent")
+    points = series.known("silent")
     broken = series.nonfinite[-1] if series.nonfinite else 0
-    best = _best_before(points, 2, -1)
+    best = series.best_before("silent", 2, -1)
     if broken > 0 and points:
         message = f"{broken:.0f} of {series.neurons} neurons have activations that are not finite"
         grown = [[series.steps[-1], broken]]
@@ -269,19 +303,19 @@ def concepts_frozen(series: LayerSeries, rules: AlertRules) -> Finding | None:
         rules: The thresholds.
 
     Returns:
-        The finding; None while there are too few steps, without an accuracy, and where it does not rise: so an
+        The finding; None while there are too few steps, without an accuracy, and where it does not rise: an
         alert does not end because all training images are known.
 
     Source: dissertation section 7.3.5, "Overfitting slows concept evolution".
     """
     moved = _unbroken(series, "displacement", rules.steps)
     hits = _unbroken(series, "accuracy", rules.steps + 1)
-    spreads = _values(_known(series, "mean_pairwise_distance"))
+    spreads = _values(series.known("mean_pairwise_distance")[-_NOISE_STEPS:])
     if moved is None or hits is None or not spreads or median(spreads) <= 0:
         return None
-    whole = 100.0 if max(_values(_known(series, "accuracy"))) > 1.5 else 1.0
+    whole = 100.0 if max(_values(series.known("accuracy")[-_NOISE_STEPS:])) > 1.5 else 1.0
     gain = (hits[-1][1] - hits[0][1]) / whole
-    noise = _noise(series.accuracy) / whole
+    noise = _noise(series.known("accuracy")) / whole
     needed = max(rules.least_accuracy_gain, rules.noise_factor * noise)
     if gain < needed:
         return None  # of neurons that rest where nothing is learned it cannot be told
@@ -309,14 +343,14 @@ _Points = Sequence[Sequence[float]]
 
 
 def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) -> Finding | None:
-    points = _known(series, name)
-    best = _best_before(points, rules.steps, sign)
+    points = series.known(name)
+    best = series.best_before(name, rules.steps, sign)
     if best is None or best[1] <= 0:
         return None
     was, recent = best[1], points[-rules.steps :]
     # The step that is nearest to what it was: all of them must be this far away.
     gap = min(sign * (was - value) for value in _values(recent))
-    noise = _hop(_values(points))
+    noise = _hop(_values(points[-_NOISE_STEPS:]))
     needed = max(rules.least_fall * was, noise)
     what = "the mean distance of two neurons" if sign > 0 else "the anchor distance"
     message = (
@@ -328,37 +362,22 @@ def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) ->
     return Finding(_ratio(gap, needed), severity, message, evidence)
 
 
-def _known(series: LayerSeries, name: str) -> list[list[float]]:
-    values = getattr(series, name)
-    return [[step, value] for step, value in zip(series.steps, values, strict=True) if math.isfinite(value)]
-
-
 def _values(points: _Points) -> list[float]:
     return [value for _, value in points]
 
 
 def _unbroken(series: LayerSeries, name: str, count: int) -> list[list[float]] | None:
     """The last points where none of them is missing; None otherwise."""
-    points = _known(series, name)[-count:]
+    points = series.known(name)[-count:]
     return points if len(series.steps) >= count and [s for s, _ in points] == series.steps[-count:] else None
 
 
 def _last(series: LayerSeries, name: str, count: int) -> list[list[float]] | None:
     """The last points, the newest of this very step; None where the step has none or there are too few."""
-    points = _known(series, name)
+    points = series.known(name)
     if len(points) < count or points[-1][0] != series.steps[-1]:
         return None
     return points[-count:]
-
-
-def _best_before(points: _Points, recent: int, sign: int) -> list[float] | None:
-    """The best level before the last points, as `[step, level]`; the first point counts as it is."""
-    earlier = points[: max(0, len(points) - recent)]
-    levels = [
-        [step, median(_values(earlier[max(0, i + 1 - _TREND_STEPS) : i + 1]))]
-        for i, (step, _) in enumerate(earlier)
-    ]
-    return max(levels, key=lambda level: sign * level[1], default=None)
 
 
 def _trend(points: _Points) -> float:
@@ -370,9 +389,9 @@ def _trend(points: _Points) -> float:
     return median(slopes) * (len(values) - 1)
 
 
-def _noise(values: Sequence[float]) -> float:
+def _noise(points: _Points) -> float:
     """Standard deviation of a series' noise whatever its trend: how points stand off their neighbours."""
-    known = [value for value in values if math.isfinite(value)]
+    known = _values(points[-_NOISE_STEPS:])
     bends = [abs(a - 2 * b + c) for a, b, c in zip(known, known[1:], known[2:], strict=False)]
     return _BEND_TO_NOISE * median(bends) if bends else 0.0
 
