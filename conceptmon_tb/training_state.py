@@ -215,5 +215,11 @@ def _compiled_code_left_alone() -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            try:
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            except RuntimeError as error:
+                raise RuntimeError(
+                    "a model cannot be watched from inside a function that is being compiled; call "
+                    "add_concepts or observe outside of it, or in a function under @torch.compiler.disable"
+                ) from error
         yield

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptmon_tb.activations import collect_activations
+from conceptmon_tb.training_state import preserve_training_state
 from tests.models import IMAGES, Net, answer, eager_answer, make_images, make_net, run
 
 
@@ -146,6 +147,28 @@ def test_observing_makes_nothing_compile_anew(
                 collect_activations(model, layers, images.split(3), IMAGES)
                 train_and_validate()
         assert graphs == before
+
+
+def test_a_look_from_inside_a_compiled_function_is_refused_with_the_way_out(net: Net, images: Tensor) -> None:
+    def step(look: Callable[[], object]) -> Tensor:
+        loss = net(images).sum()
+        look()
+        return loss
+
+    def state() -> None:
+        with preserve_training_state(net):
+            pass
+
+    def look() -> None:
+        seen.append(answer(net, "b.conv", images))
+
+    seen: list[object] = []
+    compiled = torch.compile(step, backend="eager")
+    with pytest.raises(RuntimeError, match=r"outside of it.*torch\.compiler\.disable"):
+        compiled(state)
+    assert all(module.training for module in net.modules())
+    compiled(torch.compiler.disable(look)).backward()
+    np.testing.assert_allclose(seen[0], eager_answer(net, "b.conv", images), atol=2e-6)
 
 
 def test_a_torch_that_cannot_leave_compiled_parts_out_says_what_to_do(
