@@ -160,7 +160,7 @@ def check_free(epochs: Iterable[Epoch], logdir: str | Path) -> None:
         logdir: Log directory.
 
     Raises:
-        ImportConflictError: A run has concepts at one of the steps.
+        ImportConflictError: A run has concepts at one of the steps, or at a later one.
         NotADirectoryError: A run's place is taken by a file.
     """
     for epoch in epochs:
@@ -175,6 +175,12 @@ def check_free(epochs: Iterable[Epoch], logdir: str | Path) -> None:
             raise ImportConflictError(
                 f"run {epoch.run!r} in {str(logdir)!r} has concepts at step {epoch.step} already; give "
                 f"another --run, --step or --logdir, or import all files of a step in one command"
+            )
+        if steps and epoch.step < steps[-1]:
+            raise ImportConflictError(
+                f"run {epoch.run!r} in {str(logdir)!r} has concepts up to step {steps[-1]} already, and "
+                f"TensorBoard's fast loader drops these when step {epoch.step} comes after them; give "
+                f"another --run or --logdir, or import all files in one command"
             )
 
 
