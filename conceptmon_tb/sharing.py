@@ -207,13 +207,17 @@ def _take_buffers(ranks: ProcessRanks, model: nn.Module) -> None:
     received = ranks.broadcast(flat)
 
     def put() -> None:
-        start = 0
+        ours, start = {}, 0
         for buffer in buffers:
             end = start + buffer.numel() * buffer.element_size()
-            content = received[start:end].view(buffer.dtype).view(buffer.shape)
             if not torch.equal(received[start:end], flat[start:end]):
-                buffer.copy_(content)
+                content = received[start:end].view(buffer.dtype).view(buffer.shape)
+                ours[id(buffer)] = content.to(buffer.device, copy=True)
             start = end
+        for module in model.modules():
+            for name, buffer in module._buffers.items():  # noqa: SLF001
+                # In place it would be a change to tensors that a backward to come may need.
+                module._buffers[name] = ours.get(id(buffer), buffer)  # noqa: SLF001
 
     ranks.agree(put, "taking over rank 0's buffers")
 
