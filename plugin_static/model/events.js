@@ -13,8 +13,8 @@ export const RULES = {
   reached: { name: 'interpretable neurons gained', rule: 'The first step at which the layer has 25, 50 or 75% of the interpretable neurons that it ends with.' },
   falling: { name: 'diversity falling', rule: 'The anchor distance rises over three steps by more than four times its own noise, and by at least 2%: neurons cover fewer concepts from here on.' },
   dead: { name: 'neurons without signal', rule: 'Within three steps at least 5% of the layer’s neurons (and at least three) become dead, constant or not finite.' },
-  alert: { name: 'alert', rule: 'Raised while the run was trained, by rules that say how sure they are: the list of alerts has the numbers.' },
-  critical: { name: 'critical alert', rule: 'Raised while the run was trained, far beyond what the rule asks for: the list of alerts has the numbers.' },
+  alert: { name: 'alert', rule: 'Raised while the run was trained; the list of alerts has the numbers.' },
+  critical: { name: 'critical alert', rule: 'Raised while the run was trained, far beyond what its rule asks for; the list of alerts has the numbers.' },
   rate: { name: 'learning rate changed', rule: 'The logged learning rate jumps to at least 1.5 times, or at most two thirds, of what it was; a smooth schedule makes no mark.' },
 };
 
