@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from conceptmon_tb.activations import Activations
+from conceptmon_tb.alert_log import level_outside
 from conceptmon_tb.detectors import MapScan, Reference
 from conceptmon_tb.explanation import Explainer
 from conceptmon_tb.functional.null import seeded_generator
@@ -113,7 +114,7 @@ class TimeBudget:
             message += f", which still take about {timing.seconds(size):.2g} s: fewer would mean little"
         else:
             message += ". Labels are less certain with fewer images"
-        warnings.warn(f"{message} (docs/cost.md)", UserWarning, stacklevel=5)
+        warnings.warn(f"{message} (docs/cost.md)", UserWarning, stacklevel=level_outside())
 
     def watch(self, seconds: float, size: int, total: int) -> None:
         """Say once when look after look takes too long; the choice stays.
@@ -134,7 +135,7 @@ class TimeBudget:
             f"stay, so that epochs compare; look at fewer epochs (every_n_epochs), or begin a new run for "
             f"another choice",
             UserWarning,
-            stacklevel=5,
+            stacklevel=level_outside(),
         )
 
 
