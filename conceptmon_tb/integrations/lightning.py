@@ -39,7 +39,7 @@ class LightningHooks:
 
 
 def _imported_callbacks() -> tuple[type, ...]:
-    imported = [package for package in PACKAGES if package in sys.modules]
+    imported = [package for package in PACKAGES if hasattr(sys.modules.get(package), "Callback")]
     if not imported:
         installed = [package for package in PACKAGES if importlib.util.find_spec(package.partition(".")[0])]
         if not installed:

@@ -1,12 +1,12 @@
 """Lightning's real Trainer with the callback: what goes into its event file, when, and what is refused."""
 
+import importlib
 import inspect
 import json
 import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import time
 import warnings
@@ -167,9 +167,8 @@ class Killer(pl.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("mode", ["--load_fast=true", "--load_fast=false"])
-def test_a_training_that_was_killed_goes_on_with_each_step_once(
-    tmp_path: Path, monitor: cm.ConceptMonitor, tensorboard: Callable[..., TensorBoardServer], mode: str
+def test_a_training_that_was_killed_goes_on_with_each_step_once_in_both_loading_modes(
+    tmp_path: Path, monitor: cm.ConceptMonitor, tensorboard: Callable[..., TensorBoardServer]
 ) -> None:
     def train(*callbacks: pl.Callback, ckpt_path: Path | None = None) -> None:
         keep = ModelCheckpoint(tmp_path / "checkpoints", "{step}", save_top_k=-1)
@@ -183,10 +182,11 @@ def test_a_training_that_was_killed_goes_on_with_each_step_once(
     assert steps(tmp_path) == [1, 3, 5, 7]
     time.sleep(1.1)  # a process that starts again takes longer; TensorBoard orders files by their second
     train(ckpt_path=tmp_path / "checkpoints" / "step=6.ckpt")
-    server = tensorboard(tmp_path, mode)
-    server.wait_for(lambda: 11 in served(server, "loss_step"))
-    assert served(server, "loss_step") == list(range(12))
-    assert served(server, "concepts/net.first/d_anchor") == [1, 3, 5, 7, 9, 11]
+    servers = [tensorboard(tmp_path, f"--load_fast={mode}") for mode in ("true", "false")]
+    for server in servers:
+        server.wait_for(lambda server=server: 11 in served(server, "loss_step"))
+        assert served(server, "loss_step") == list(range(12))
+        assert served(server, "concepts/net.first/d_anchor") == [1, 3, 5, 7, 9, 11]
     assert steps(tmp_path) == [1, 3, 5, 7, 9, 11]
 
 
@@ -320,29 +320,31 @@ def test_a_compiled_module_is_watched_too(tmp_path: Path, monitor: cm.ConceptMon
     assert steps(tmp_path) == [2]
 
 
-PYTORCH_LIGHTNING = """
-import sys
-from pathlib import Path
-from conceptmon_tb.integrations.lightning import ConceptMonitorCallback
-from tests import loops
-from tests.servers import TensorBoardServer
-assert not {"lightning", "pytorch_lightning"} & set(sys.modules)
-import pytorch_lightning as pl
-callback = ConceptMonitorCallback(loops.make_monitor("lightning"))
-assert isinstance(callback, pl.Callback)
-logger = pl.loggers.TensorBoardLogger(sys.argv[1], name="run", version=0)
-package = {"package": "pytorch_lightning"}
-trainer = loops.lightning_trainer(sys.argv[1], callbacks=callback, logger=logger, **package)
-trainer.fit(loops.lightning_module(**package), loops.loader(), loops.loader())
-assert not "lightning" in sys.modules
-"""
-
-
-def test_pytorch_lightning_takes_the_callback_too(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PYTORCH_LIGHTNING, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+def test_pytorch_lightning_takes_the_callback_too(
+    tmp_path: Path, monitor: cm.ConceptMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = "pytorch_lightning"
+    other = importlib.import_module(package)
+    monkeypatch.delitem(sys.modules, "lightning.pytorch")  # as in a program that never imported it
+    callback = ConceptMonitorCallback(monitor)
+    assert isinstance(callback, other.Callback)
+    assert not isinstance(callback, pl.Callback)
+    log = other.loggers.TensorBoardLogger(tmp_path, name="run", version=0)
+    trainer = loops.lightning_trainer(tmp_path, package, callbacks=callback, logger=log)  # no list
+    trainer.fit(loops.lightning_module(package), loops.loader())
     assert steps(tmp_path) == [2, 5, 8]
+
+
+def test_without_lightning_only_making_a_callback_fails_and_names_the_extra(
+    monitor: cm.ConceptMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("lightning", "pytorch_lightning"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+        monkeypatch.delitem(sys.modules, package + ".pytorch", raising=False)
+    monkeypatch.delitem(sys.modules, "conceptmon_tb.integrations.lightning")
+    module = importlib.import_module("conceptmon_tb.integrations.lightning")
+    with pytest.raises(ImportError, match=r"pip install 'conceptmon-tb\[lightning\]'"):
+        module.ConceptMonitorCallback(monitor)
 
 
 def test_the_callback_can_be_pickled_for_processes_that_are_spawned(monitor: cm.ConceptMonitor) -> None:

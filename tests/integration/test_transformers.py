@@ -1,6 +1,8 @@
 """Transformers' real Trainer with the callback, on tiny models of random weights."""
 
+import importlib
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -211,3 +213,20 @@ def test_two_trainers_at_a_time_keep_their_writers(
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loops.run_example("transformers", tmp_path, monkeypatch)
     assert cm.read_run(tmp_path).steps == (4, 8, 12)
+
+
+class Missing:
+    """A finder that does not find Transformers, as if it were not installed."""
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name == "transformers":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = "conceptmon_tb.integrations.transformers"
+    for name in [ours, *(name for name in sys.modules if name.partition(".")[0] == "transformers")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    with pytest.raises(ImportError, match=r"pip install 'conceptmon-tb\[transformers\]'"):
+        importlib.import_module(ours)
