@@ -215,9 +215,9 @@ def _take_buffers(ranks: ProcessRanks, model: nn.Module) -> None:
                 ours[id(buffer)] = content.to(buffer.device, copy=True)
             start = end
         for module in model.modules():
-            for name, buffer in module._buffers.items():  # noqa: SLF001
+            for name, own in module._buffers.items():  # noqa: SLF001
                 # In place it would be a change to tensors that a backward to come may need.
-                module._buffers[name] = ours.get(id(buffer), buffer)  # noqa: SLF001
+                module._buffers[name] = ours.get(id(own), own)  # noqa: SLF001
 
     ranks.agree(put, "taking over rank 0's buffers")
 
