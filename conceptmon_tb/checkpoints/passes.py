@@ -37,6 +37,9 @@ from conceptmon_tb.monitor import Collected, ConceptMonitor
 STARTUP_SECONDS = 12.0
 """What a further process costs before its first pass: imports, and preparing the pictures."""
 
+SHARE_SAVED = 0.2
+"""What processes save of the time of one that uses all cores by threads (benchmarks/backfill.py)."""
+
 MOST_WORKERS = 4
 _IDLE_SECONDS, _PATIENCE = 0.5, 5.0
 
@@ -163,7 +166,11 @@ def _workers_that_pay(recipe: Recipe, left: int, seconds: float) -> int:
     else:
         most = 1
     most = min(most, left)
-    saved = left * seconds * (1 - 1 / most) if most else 0.0
+    if most < 2:
+        return 1
+    # Threads of one process share a pass nearly as well; on a GPU they do nothing.
+    shared = torch.get_num_threads() > 1 and torch.device(recipe.device).type == "cpu"
+    saved = left * seconds * (SHARE_SAVED if shared else 1 - 1 / most)
     return most if saved > 2 * STARTUP_SECONDS else 1
 
 

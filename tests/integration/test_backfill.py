@@ -63,7 +63,7 @@ def command(logdir: Path, *arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network's code, a probe set, checkpoints of a training, and what it logged live."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "nets.py").write_text(NETS)
@@ -86,7 +86,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 writer.add_concepts(net, epoch)
                 content = {"epoch": epoch, "model": net.state_dict(), "optimizer": optimizer.state_dict()}
                 torch.save(content, folder / "ckpt" / f"epoch{epoch}.pt")
-        yield folder
+    return folder
 
 
 @contextlib.contextmanager
@@ -330,3 +330,11 @@ def test_a_dry_run_lists_steps_and_writes_nothing(
     assert said[1].split() == ["0", "ckpt/epoch0.pt", "name", "(epoch)"]
     assert said[-1] == "nothing was written (--dry-run)"
     assert not (tmp_path / "new").exists()
+
+
+def test_the_example_makes_a_run_from_its_checkpoints(tmp_path: Path) -> None:
+    arguments = ["-m", "demo.examples.backfill", "--logdir", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    assert "weights are taken from: model" in done.stdout
+    assert "wrote steps (0, 1, 2)" in done.stdout
+    assert cm.read_run(tmp_path / "run").steps == (0, 1, 2)

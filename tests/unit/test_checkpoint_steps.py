@@ -10,6 +10,7 @@ import torch
 from conceptmon_tb.checkpoints import CheckpointError, find_checkpoints
 from conceptmon_tb.checkpoints.files import digest_file
 from conceptmon_tb.checkpoints.steps import find_steps
+from conceptmon_tb.cli import make_parser
 
 
 def put(folder: Path, *names: str) -> list[Path]:
@@ -140,3 +141,11 @@ def test_steps_that_are_not_clear_are_refused(files: list[str], settings: dict, 
 def test_a_wrong_way_to_tell_steps_is_refused(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         steps("epoch1.pt", **settings)
+
+
+def test_every_flag_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "backfill.md").read_text(encoding="utf-8")
+    (commands,) = (action for action in make_parser()._actions if action.dest == "command")
+    flags = [flag for action in commands.choices["backfill"]._actions for flag in action.option_strings]
+    assert "--step-pattern" in flags
+    assert [flag for flag in flags if flag not in ("-h", "--help") and f"`{flag}" not in text] == []
