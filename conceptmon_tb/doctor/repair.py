@@ -21,7 +21,7 @@ from conceptmon_tb.doctor.examine import run_folders, run_name
 from conceptmon_tb.doctor.judge import Judge, split_writers
 from conceptmon_tb.doctor.survey import Entry, Place, RunSurvey, payload_bytes, payload_kind, survey_run
 from conceptmon_tb.event_files import frame_record, read_record_at
-from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, make_metadata
+from conceptmon_tb.metadata import ALERTS_TAG, IMAGES_TAG, SPACE_TAG, make_metadata
 
 _SOURCE = "conceptmon_tb.doctor"
 
@@ -165,6 +165,7 @@ class _Copy:
         self.events = self.dropped = self.salvaged = 0
         self._kept = self._kept_payloads()
         self._described: set[str] = set()
+        self._bad_alerts = {entry.place for entry in judge.entries if entry.kind == "alerts"}
         self._again: dict[tuple[int, str], frozenset[int]] = {}
         for index in judge.files:
             for tag, steps in run.files[index].tag_steps.items():
@@ -241,6 +242,8 @@ class _Copy:
             # Spaces and thumbnails were written before, from wherever the good ones are.
             return (layer, kind, place) in self._kept
         if place[1] in self._run.files[place[0]].damaged:
+            return False
+        if value.tag == ALERTS_TAG and place in self._bad_alerts:
             return False
         return not self._judge.is_purged(place, step) and step not in self._again[place[0], value.tag]
 

@@ -77,7 +77,8 @@ def _run_lines(run: RunExamination) -> Iterator[str]:
     steps = f"{_plural(len(run.steps), 'step')}"
     if run.steps:
         steps += f" ({run.steps[0]} to {run.steps[-1]})" if len(run.steps) > 1 else f" ({run.steps[0]})"
-    yield f"{run.name}: {_size(run.nbytes)} in {_plural(len(run.files), 'file')}, {steps} with concepts"
+    files, sessions = _plural(len(run.files), "file"), _plural(run.sessions, "session")
+    yield f"{run.name}: {_size(run.nbytes)} in {files}, {sessions}, {steps} with concepts"
     for file in run.files:
         yield f"  file     {_file_line(file)}"
     for layer in run.layers:

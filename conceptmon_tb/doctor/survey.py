@@ -18,6 +18,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
 
 from conceptmon_tb.event_files import Record, event_files, read_records
 from conceptmon_tb.metadata import (
+    ALERTS_TAG,
     IMAGES_TAG,
     PLUGIN_NAME,
     SPACE_TAG,
@@ -45,7 +46,8 @@ class Flaw:
         number: Of the record.
         offset: Of its first byte.
         nbytes: How many bytes cannot be used.
-        code: "truncated", "length checksum", "data checksum", "zeros", "no event" or "no event file".
+        code: "truncated", "length checksum", "data checksum", "zeros", "no event", "no event file" or
+            "unreadable".
         reason: A sentence for people.
     """
 
@@ -61,7 +63,7 @@ class Entry:
     """One concept payload.
 
     Attributes:
-        kind: "neurons", "metrics", "embedding", "space" or "images".
+        kind: "neurons", "metrics", "embedding", "space" or "images"; "alerts" only where they are bad.
         layer: Name of the layer, "" for the run's own kinds.
         step: Of its event.
         place: Where it was written.
@@ -166,7 +168,7 @@ def survey_run(folder: Path, progress: Callable[[int], object] | None = None) ->
         What they hold.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: The folder cannot be read.
     """
     run = RunSurvey(folder)
     by_name = event_files(folder)
@@ -206,7 +208,18 @@ def _survey_file(
 ) -> FileSurvey:
     found = _WRITER.search(path.name)
     file = FileSurvey(path, path.stat().st_size, writer=found["writer"] if found else "")
-    for record in read_records(path, salvage=True, progress=progress):
+    try:
+        _read_file(run, index, file, progress)
+    except OSError as error:
+        reason = f"the file cannot be read: {error.strerror or error}"
+        file.flaws.append(Flaw(0, 0, file.nbytes, "unreadable", reason))
+    return file
+
+
+def _read_file(
+    run: RunSurvey, index: int, file: FileSurvey, progress: Callable[[int], object] | None
+) -> None:
+    for record in read_records(file.path, salvage=True, progress=progress):
         if record.damage is not None:
             file.flaws.append(Flaw(record.number, record.offset, record.nbytes, *record.damage))
             if record.data is None and file.lost_at is None:
@@ -224,7 +237,6 @@ def _survey_file(
     if not file.records and file.flaws and file.nbytes:
         reason = f"no event file: none of its {file.nbytes} bytes is a record"
         file.flaws = [Flaw(0, 0, file.nbytes, "no event file", reason)]
-    return file
 
 
 def _take_event(run: RunSurvey, file: FileSurvey, index: int, record: Record, event: event_pb2.Event) -> None:
@@ -269,6 +281,12 @@ def _take_value(
     run: RunSurvey, file: FileSurvey, step: int, place: Place, offset: int, value: summary_pb2.Summary.Value
 ) -> None:
     found = payload_kind(value.tag)
+    if value.tag == ALERTS_TAG and value.HasField("tensor"):
+        entry = Entry("alerts", "", step, place, offset, 0)
+        _check(entry, payload_bytes(value.tensor))
+        if entry.code:
+            run.entries.append(entry)
+            return
     if found is None or not value.HasField("tensor"):
         file.tag_steps.setdefault(value.tag, array("q")).append(step)
         if value.HasField("metadata") and value.tag not in run.metadata:
@@ -279,12 +297,19 @@ def _take_value(
             run.plugins[value.tag] = _old_plugin(value)
         return
     layer, kind = found
-    data = payload_bytes(value.tensor)
-    entry = Entry(kind, layer, step, place, offset, len(data))
+    entry = Entry(kind, layer, step, place, offset, 0)
     run.entries.append(entry)
+    payload = _check(entry, payload_bytes(value.tensor))
+    if payload is not None:
+        _describe(run, entry, payload)
+
+
+def _check(entry: Entry, data: bytes) -> Payload | None:
+    """Verify a payload; what is wrong with it is noted in its entry."""
+    entry.nbytes = len(data)
     try:
         payload = unpack_payload(data)
-        check_payload(payload, kind, step)
+        check_payload(payload, entry.kind, entry.step)
     except PayloadError as error:
         entry.reason = str(error)
         is_newer = isinstance(error, NewerSchemaError)
@@ -292,9 +317,9 @@ def _take_value(
         entry.code = "newer schema" if is_newer else "foreign" if is_foreign else "checksum"
         if isinstance(error, NewerSchemaError):
             entry.version = error.version
-        return
+        return None
     entry.version = payload.version
-    _describe(run, entry, payload)
+    return payload
 
 
 def _describe(run: RunSurvey, entry: Entry, payload: Payload) -> None:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -25,8 +26,9 @@ from torch.utils.tensorboard import SummaryWriter
 from conceptmon_tb.cli import main
 from conceptmon_tb.doctor import examine, repair
 from conceptmon_tb.event_files import Code, event_files, frame_record, read_records
+from conceptmon_tb.metadata import ALERTS_TAG
 from conceptmon_tb.reader import read_run
-from conceptmon_tb.summary import concept_summary
+from conceptmon_tb.summary import concept_summary, space_summary
 from conceptmon_tb.writer import ConceptWriter, add_concepts
 from tests.crash import log_epochs, read, stamped
 from tests.synthetic import SyntheticRun, make_snapshots, make_space, write_run
@@ -278,6 +280,35 @@ def test_files_that_are_no_event_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "events.out.tfevents.3.x").write_bytes(b"")
     codes = [(finding.file[-3:], finding.code) for finding in examine(tmp_path).problems]
     assert codes == [("1.x", "no event file"), ("2.x", "no event file")]
+
+
+def test_a_file_that_may_not_be_read_is_named_and_the_others_are_examined() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_run(folder, epochs=2, layers=SMALL)
+        secret = Path(folder) / "events.out.tfevents.9.x"
+        secret.write_bytes(b"secret")
+        secret.chmod(0)
+        Path(folder).chmod(0o755)
+        user = os.geteuid()
+        os.seteuid(user or 65534)  # root may read everything
+        try:
+            (run,) = examine(folder).runs
+        finally:
+            os.seteuid(user)
+    assert [(problem.code, problem.file) for problem in run.problems] == [("unreadable", secret.name)]
+    assert run.steps == (0, 1)
+
+
+def test_a_damaged_alert_is_told_and_left_out(tmp_path: Path) -> None:
+    with SyntheticRun(tmp_path / "logs", 1, SMALL) as run:
+        run.write_epoch()
+        summary = space_summary(run.space, 1)
+        summary.value[0].tag = ALERTS_TAG
+        run.add_summary(summary)
+    (problem,) = examine(tmp_path / "logs").problems
+    assert (problem.code, problem.tag, problem.steps) == ("checksum", "alerts", (1,))
+    repair(tmp_path / "logs", tmp_path / "copy")
+    assert examine(tmp_path / "copy").is_clean
 
 
 def test_zeros_of_a_power_failure_are_told_as_such(tmp_path: Path) -> None:

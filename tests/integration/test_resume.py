@@ -232,6 +232,15 @@ def test_two_writers_of_one_process_share_the_folder_until_both_are_closed(tmp_p
     assert not is_locked(tmp_path)
 
 
+def test_a_plain_writers_purge_step_that_one_loader_ignores_is_said(tmp_path: Path) -> None:
+    log_epochs(tmp_path, 0, range(3), layers=SMALL, writer=SummaryWriter(str(tmp_path)))
+    _wait_a_second()
+    told = pytest.warns(RuntimeWarning, match="hides steps 1 to 2 .* only in .* fast loader.* ConceptWriter")
+    with SummaryWriter(str(tmp_path), purge_step=1) as writer, told:
+        add_concepts(writer, stamped(1, 1, SMALL), 1)
+    assert read(tmp_path) == [(0, 0), (1, 1)]
+
+
 def test_another_file_that_grows_is_noticed(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as scalars, ConceptWriter(tmp_path) as writer:
         add_concepts(writer, stamped(0, 0, SMALL), 0)
