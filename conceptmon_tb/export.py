@@ -263,7 +263,7 @@ def _write_json(columns: Columns, path: Path) -> None:
 
 
 def _write_npz(columns: Columns, path: Path) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         name: values.astype(str) if values.dtype.hasobject else values for name, values in columns.items()
     }
     with path.open("wb") as file:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 import conceptmon_tb as cm
@@ -89,6 +90,19 @@ def test_a_run_without_alerts_is_judged_by_the_tab_as_before(open_watched: OpenT
     tab = open_watched(run="unwatched")
     tab.until(lambda: tab.frame.locator(".event-mark[data-kind=reached]").count() >= 1, "marks of its own")
     assert tab.frame.locator("#alerts").is_hidden()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_marks_and_list(open_watched: OpenTab, theme: str) -> None:
+    tab = open_watched()
+    if theme == "dark":
+        tab.page.evaluate("document.body.classList.add('dark-mode')")
+    tab.until(lambda: tab.frame.locator(".alert-row").count() == 2, "the list")
+    tab.frame.locator(".alert-evidence summary").first.click()
+    tab.frame.locator(".event-mark[data-kind=critical]").focus()
+
+    found = Axe().run(tab.frame, "#column, #timeline").response["violations"]
+    assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
 
 
 def test_texts_of_the_log_stay_texts_in_the_dark(open_watched: OpenTab) -> None:
