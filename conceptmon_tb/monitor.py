@@ -27,6 +27,7 @@ from conceptmon_tb.budget import LEAST_IMAGES, TimeBudget, time_a_look
 from conceptmon_tb.concepts import ConceptSet
 from conceptmon_tb.detectors import ClipDissect, ConceptDetector, MapScan, Reference
 from conceptmon_tb.distributed import Distributed, ProcessRanks, Ranks, check_distributed, find_ranks
+from conceptmon_tb.distributed.sharing import collect_together
 from conceptmon_tb.encoders import ConceptEncoder, WorldEncoder
 from conceptmon_tb.explanation import Explainer
 from conceptmon_tb.functional.null import quantile_rank
@@ -38,7 +39,6 @@ from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.probe_forward import Forward, ProbeForward
 from conceptmon_tb.projection import ConceptMap
 from conceptmon_tb.scoring_device import find_device
-from conceptmon_tb.sharing import collect_together
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
 from conceptmon_tb.space import PlacedConcepts, make_space
 from conceptmon_tb.stratify import choose_images

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from conceptmon_tb.fsdp import remember_sharding
+from conceptmon_tb.distributed.fsdp import remember_sharding
 from conceptmon_tb.module_state import is_sharded, remember_modules
 
 DEFAULT_SEED = 20230927

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 import conceptmon_tb as cm
+from conceptmon_tb.distributed.parcels import pack, unpack
+from conceptmon_tb.distributed.rendezvous import MET, meet
+from conceptmon_tb.distributed.sharing import plan_share
 from conceptmon_tb.functional.quantile import UpperQuantile, merge_quantiles
-from conceptmon_tb.parcels import pack, unpack
-from conceptmon_tb.rendezvous import MET, meet
-from conceptmon_tb.sharing import plan_share
 
 PICTURES = [Image.fromarray(np.full((4, 4, 3), i, np.uint8)) for i in range(23)]
 

@@ -1,9 +1,9 @@
-"""Ranks of a distributed training look at a model together, and fail together.
+"""The ranks of a process group: what one of them cannot do fails on all, and none waits in vain.
 
-The ranks meet before anything is shared: a rank that waits in vain gets an error instead of hanging. Whatever
-may fail runs in `Ranks.agree` or `Ranks.lead`, after which all ranks know whether it failed somewhere, and
-raise alike. Everything goes over a gloo group of our own, made by all ranks at their first meeting, so that
-nothing is put among the collectives of the training, whatever their backend.
+Ranks meet before anything is shared. Whatever may fail runs in `agree` or `lead`, after which all ranks know
+whether it failed somewhere, and raise alike. All data goes by collectives of `torch.distributed`, over a gloo
+group of our own that all ranks make at their first meeting: nothing is put among the collectives of the
+training, whatever their backend.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from conceptmon_tb.parcels import pack, unpack
-from conceptmon_tb.rendezvous import MET, list_ranks, meet
+from conceptmon_tb.distributed.parcels import pack, unpack
+from conceptmon_tb.distributed.ranks import RankError, Ranks
+from conceptmon_tb.distributed.rendezvous import MET, list_ranks, meet
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-Distributed: TypeAlias = 'Literal["auto", False] | ProcessGroup'
 T = TypeVar("T")
 
 WAIT_SECONDS = 300.0
@@ -36,94 +36,6 @@ RETRY_SECONDS = 10.0
 
 COLLECTIVE_TIMEOUT = timedelta(hours=2)
 """For a rank that works: rank 0 may encode a large probe at first. One that dies is noticed at once."""
-
-
-class RankError(RuntimeError):
-    """A rank failed, or did not come. It is raised on every rank that takes part, and names that rank."""
-
-
-class Ranks:
-    """One process alone: everything is done here and now. `ProcessRanks` is the same among many.
-
-    Attributes:
-        rank: Number of this process.
-        size: How many processes take part.
-    """
-
-    rank = 0
-    size = 1
-
-    @property
-    def leads(self) -> bool:
-        """Whether this is rank 0, which scores and writes."""
-        return self.rank == 0
-
-    @contextlib.contextmanager
-    def meeting(self, call: str) -> Iterator[None]:  # noqa: ARG002  # nobody to wait for
-        """Wait until all ranks have come, and do what follows together.
-
-        A meeting inside a meeting is part of it.
-
-        Args:
-            call: What every rank must have called, for messages.
-
-        Raises:
-            RankError: A rank did not come in time.
-        """
-        yield
-
-    def exchange(self, value: T) -> list[T]:
-        """Tell all ranks something small and hear what they tell.
-
-        Args:
-            value: Anything that can be pickled.
-
-        Returns:
-            The values of all ranks, in their order.
-        """
-        return [value]
-
-    def agree(self, act: Callable[[], T], doing: str) -> T:  # noqa: ARG002
-        """Do something on every rank; where one fails, all fail.
-
-        Args:
-            act: What to do, without collectives.
-            doing: What that is, for messages.
-
-        Returns:
-            This rank's own result.
-
-        Raises:
-            RankError: A rank failed; the message names it, and what it raised.
-            Exception: What `act` raised, where all ranks raised the same.
-        """
-        return act()
-
-    def lead(self, act: Callable[[], T], doing: str, known: Sequence[object] = ()) -> T:  # noqa: ARG002
-        """Do something on rank 0 and tell all ranks the result; where it fails, all fail.
-
-        Args:
-            act: What to do, without collectives; its result can be pickled.
-            doing: What that is, for messages.
-            known: Parts of the result that all ranks have already, in the same order: they are not sent.
-
-        Returns:
-            The result of rank 0.
-
-        Raises:
-            RankError: Rank 0 failed.
-        """
-        return act()
-
-    def compare(self, settings: Mapping[str, object]) -> None:
-        """Refuse ranks that do not want the same.
-
-        Args:
-            settings: What must be equal on all ranks, by name.
-
-        Raises:
-            ValueError: Something is not; raised on every rank.
-        """
 
 
 class ProcessRanks(Ranks):
@@ -342,57 +254,6 @@ class _Failure(NamedTuple):
     @staticmethod
     def of(error: Exception | None) -> _Failure | None:
         return None if error is None else _Failure(f"{type(error).__name__}: {error}", time.time())
-
-
-_ALONE = Ranks()
-_known: weakref.WeakKeyDictionary[Any, ProcessRanks] = weakref.WeakKeyDictionary()
-
-
-def find_ranks(distributed: Distributed = "auto") -> Ranks:
-    """The ranks that share an observation with this process.
-
-    Args:
-        distributed: "auto": all of `torch.distributed`, where it is initialised; False: this process alone;
-            or a process group that this process belongs to.
-
-    Returns:
-        The ranks, the same object as long as the process group lives.
-
-    Raises:
-        ValueError: The process group was destroyed.
-    """
-    if distributed is False or not dist.is_available():
-        return _ALONE
-    if distributed == "auto":
-        if not dist.is_initialized():
-            return _ALONE
-        parent = dist.group.WORLD
-    else:
-        parent = distributed
-    if parent is None or dist.get_world_size(parent) == 1:
-        return _ALONE
-    if parent not in _known:
-        _known[parent] = ProcessRanks(parent)
-    return _known[parent]
-
-
-def check_distributed(distributed: Any) -> Distributed:
-    """Refuse what says nothing about ranks.
-
-    Args:
-        distributed: The argument of a monitor.
-
-    Raises:
-        TypeError: It is neither "auto" nor False nor a process group.
-    """
-    if distributed is False or (isinstance(distributed, str) and distributed == "auto"):
-        return distributed  # type: ignore[return-value]
-    if dist.is_available() and isinstance(distributed, dist.ProcessGroup):
-        return distributed
-    raise TypeError(
-        f"distributed must be 'auto', False or a ProcessGroup of torch.distributed that this process belongs "
-        f"to, got {type(distributed).__name__}: {distributed!r}"
-    )
 
 
 def _store_of(group: ProcessGroup) -> Any:

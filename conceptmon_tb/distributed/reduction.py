@@ -10,7 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from conceptmon_tb.detectors.base import Sums
-from conceptmon_tb.distributed import ProcessRanks, RankError
+from conceptmon_tb.distributed.process_ranks import ProcessRanks
+from conceptmon_tb.distributed.ranks import RankError
 
 _HAS_FAILED, _GOES_ON, _IS_DONE = range(3)
 

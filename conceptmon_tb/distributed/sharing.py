@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from conceptmon_tb.activations import Activations
 from conceptmon_tb.detectors.base import MapScan, SharedMapScan
-from conceptmon_tb.distributed import ProcessRanks
-from conceptmon_tb.fsdp import has_tensor_parallelism
+from conceptmon_tb.distributed.fsdp import has_tensor_parallelism
+from conceptmon_tb.distributed.process_ranks import ProcessRanks
+from conceptmon_tb.distributed.reduction import reduce_together
 from conceptmon_tb.module_state import is_sharded
 from conceptmon_tb.patches import Peaks
 from conceptmon_tb.probe import ProbeSet
-from conceptmon_tb.reduction import reduce_together
 from conceptmon_tb.training_state import preserve_training_state
 
 _SAME_WEIGHTS = 1e-5  # of a weight's norm: what different devices may make of the same training
