@@ -8,49 +8,41 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import tempfile
 import time
 import warnings
 import weakref
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from conceptmon_tb.alert_log import AlertLog, OnAlert, level_outside
-from conceptmon_tb.alert_records import alert_summary
 from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.background import Background, check_background, too_slow
 from conceptmon_tb.distributed import RankError, Ranks, find_ranks
-from conceptmon_tb.monitor import Collected, ConceptMonitor, Cost
-from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.event_guard import GuardedEventWriter, check_folder
+from conceptmon_tb.event_writing import (
+    add_concepts,
+    alerts_of,
+    check_open,
+    check_step,
+    file_name,
+    is_repeated,
+    sent_by,
+    session_of,
+    warn_once,
+    write_snapshots,
+)
+from conceptmon_tb.monitor import Collected, ConceptMonitor
 from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.silence import SilentFileWriter
-from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages
-from conceptmon_tb.summary import concept_summary, cost_summary, probe_summary, space_summary
 
-_ROOM = 1 << 16  # bytes that a folder must have room for before an event file is begun
+__all__ = ["ConceptWriter", "add_concepts", "alerts_of", "session_of"]
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class _Sent:
-    """What a writer has sent, so that spaces and thumbnails go out once and steps are not repeated."""
-
-    space: str = ""
-    images: set[int] = field(default_factory=set)
-    session: Session | None = None
-    warned: bool = False
-    alerts: AlertLog = field(default_factory=AlertLog)
-
-
-_sent: weakref.WeakKeyDictionary[SummaryWriter, _Sent] = weakref.WeakKeyDictionary()
 
 
 class ConceptWriter(SummaryWriter):
@@ -121,7 +113,7 @@ class ConceptWriter(SummaryWriter):
         session, self._lock = Session(None), None
         if is_local:
             folder = Path(str(log_dir))
-            _check_folder(folder)
+            check_folder(folder)
             folder, self._lock = open_folder(folder, strict=self.strict)
             weakref.finalize(self, self._lock.release)
             session = resume(folder, purge_step, monitor.layers if monitor is not None else None)
@@ -130,7 +122,8 @@ class ConceptWriter(SummaryWriter):
             log_dir = folder
         if purge_step is None and (not log_dir or (is_local and not session.history.sizes)):
             purge_step = 0
-        _sent[self] = _Sent(session=session, alerts=alert_log)
+        sent = sent_by(self)
+        sent.session, sent.alerts = session, alert_log
         super().__init__(None if log_dir is None else str(log_dir), purge_step=purge_step, **options)
 
     def add_concepts(
@@ -166,7 +159,7 @@ class ConceptWriter(SummaryWriter):
         except RankError as error:
             if self.strict:
                 raise
-            _warn_once(_sent[self], f"concepts were not logged at step {global_step}", error)
+            warn_once(sent_by(self), f"concepts were not logged at step {global_step}", error)
             return
         with together:
             self._add_together(ranks, self.monitor, model, global_step, walltime)
@@ -174,7 +167,7 @@ class ConceptWriter(SummaryWriter):
     def _leaves_out(self, global_step: Any) -> bool:
         """Whether `every_n_epochs` leaves a step out; what is no step is refused later, by all ranks."""
         with contextlib.suppress(TypeError, ValueError):
-            step = _check_step(global_step)
+            step = check_step(global_step)
             return step > 0 and step % self.every_n_epochs > 0
         return False
 
@@ -196,7 +189,7 @@ class ConceptWriter(SummaryWriter):
         except Exception as error:
             if strict:
                 raise
-            _warn_once(_sent[self], f"concepts were not logged at step {step}", error)
+            warn_once(sent_by(self), f"concepts were not logged at step {step}", error)
             return
         ranks.lead(
             lambda: self._score_and_write(monitor, collected, model, step, walltime, strict),
@@ -204,15 +197,15 @@ class ConceptWriter(SummaryWriter):
         )
 
     def _check_call(self, global_step: Any) -> int:
-        step = _check_step(global_step)
-        _check_open(self)
+        step = check_step(global_step)
+        check_open(self)
         return step
 
     def _is_new(self, step: int, monitor: ConceptMonitor, strict: bool) -> bool:
         """Whether the file can take this step; only here is known what it holds."""
         self._finish(step)
         self._reopen_if_failed()
-        return not _is_repeated(_session(self, _sent[self]), monitor.layers, step, strict)
+        return not is_repeated(session_of(self), monitor.layers, step, strict)
 
     def _score_and_write(
         self,
@@ -233,7 +226,7 @@ class ConceptWriter(SummaryWriter):
         except Exception as error:
             if strict:
                 raise
-            _warn_once(_sent[self], f"concepts were not logged at step {step}", error)
+            warn_once(sent_by(self), f"concepts were not logged at step {step}", error)
             return
         add_concepts(self, snapshots, step, monitor.probe, walltime, strict=strict, cost=monitor.last_cost)
 
@@ -293,13 +286,13 @@ class ConceptWriter(SummaryWriter):
         step: int,
         walltime: float | None,
     ) -> None:
-        monitor, sent, now = self.monitor, _sent[self], walltime or time.time()
+        monitor, now = self.monitor, walltime or time.time()
         assert monitor is not None
-        training = sent.alerts.take_training()  # of the epoch that ends here, not of the next one
+        training = self.alerts.take_training()  # of the epoch that ends here, not of the next one
 
         def score_and_write() -> None:
             snapshots = monitor.score(collected, model)
-            _write(self, sent, snapshots, step, monitor.probe, now, monitor.last_cost, training)
+            write_snapshots(self, snapshots, step, monitor.probe, now, monitor.last_cost, training)
 
         background.start(step, score_and_write)
 
@@ -312,13 +305,13 @@ class ConceptWriter(SummaryWriter):
             self._told_of_waiting = True
             warnings.warn(message, RuntimeWarning, stacklevel=level_outside())
         if finished.error is None:
-            _sent[self].alerts.tell(quietly=strict is False)
+            self.alerts.tell(quietly=strict is False)
             return
         what = f"concepts were not logged at step {finished.step}"
         if self.strict if strict is None else strict:
             message = f"{what}: {type(finished.error).__name__}: {finished.error}"
             raise RuntimeError(message) from finished.error
-        _warn_once(_sent.setdefault(self, _Sent()), what, finished.error)
+        warn_once(sent_by(self), what, finished.error)
 
     def _leave(self) -> None:
         """The process ends, and nobody has closed the writer."""
@@ -333,20 +326,20 @@ class ConceptWriter(SummaryWriter):
             silent: Any = SilentFileWriter(str(self.log_dir))
             self.file_writer, self.all_writers = silent, {silent.get_logdir(): silent}  # type: ignore[assignment]
             return silent
-        session, purge_step = _sent[self].session, self.purge_step
+        session, purge_step = sent_by(self).session, self.purge_step
         is_new = self.file_writer is None or self.all_writers is None
         if is_new and session is not None and (message := wait_for_a_later_name(session.folder)) is not None:
             warnings.warn(message, RuntimeWarning, stacklevel=4)
         file_writer: Any = super()._get_file_writer()  # type: ignore[no-untyped-call]
         if is_new and session is not None:
             is_first_start = session.history.sizes and not session.history.starts
-            session.use_file(_file_name(file_writer))
+            session.use_file(file_name(file_writer))
             if purge_step is not None and is_first_start:
                 # TensorBoard's Python loader ignores the first START event of a run.
                 start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
                 file_writer.add_event(event_pb2.Event(step=purge_step, session_log=start))
-        if not isinstance(file_writer.event_writer, _GuardedEventWriter):
-            file_writer.event_writer = _GuardedEventWriter(file_writer.event_writer, self)
+        if not isinstance(file_writer.event_writer, GuardedEventWriter):
+            file_writer.event_writer = GuardedEventWriter(file_writer.event_writer, self)
         return file_writer
 
     def release(self) -> None:
@@ -362,161 +355,15 @@ class ConceptWriter(SummaryWriter):
         self.file_writer = None
         try:
             if "://" not in str(self.log_dir):
-                _check_folder(Path(str(self.log_dir)))
+                check_folder(Path(str(self.log_dir)))
             self._get_file_writer()
         except OSError:
             self.file_writer = old
             return
         logger.warning("logging to %s again; what was logged since the failure is lost", self.log_dir)
-        sent = _sent.setdefault(self, _Sent())
+        sent = sent_by(self)
         sent.space, sent.warned = "", False
         sent.images.clear()
-
-
-def add_concepts(
-    writer: SummaryWriter,
-    snapshots: Mapping[str, ConceptSnapshot],
-    global_step: int,
-    images: ProbeSet | ProbeImages | None = None,
-    walltime: float | None = None,
-    *,
-    strict: bool = False,
-    cost: Cost | None = None,
-    scalars: Mapping[str, Any] | None = None,
-) -> None:
-    """Log snapshots with any SummaryWriter of torch (Lightning's and Accelerate's are such).
-
-    Everything goes into one Event. The space goes with the first snapshots and again when it changes;
-    thumbnails go once for each writer.
-
-    Args:
-        writer: An open SummaryWriter.
-        snapshots: From `ConceptMonitor.observe`, by layer.
-        global_step: The epoch or step, -1 or more.
-        images: The probe set (`monitor.probe`) or thumbnails of it; None logs no pictures.
-        walltime: Seconds since 1970; None for now.
-        strict: Raise a failure, or a second call at the same step, instead of warning.
-        cost: What the observation cost (`monitor.last_cost`), for the scalar `concepts/seconds`; None
-            logs none.
-        scalars: The loop's own scalars of this epoch by tag, for the alert rules; a ConceptWriter hears what
-            passes through it by itself.
-
-    Raises:
-        RuntimeError: The writer is closed.
-        TypeError: An argument of the wrong type.
-        ValueError: `global_step` is below -1.
-    """
-    if not hasattr(writer, "_get_file_writer"):
-        raise TypeError(
-            f"writer must be a torch.utils.tensorboard.SummaryWriter, got {type(writer).__name__}; "
-            f"a Lightning logger's is logger.experiment"
-        )
-    if not isinstance(snapshots, Mapping):
-        raise TypeError(
-            f"snapshots must map layers to ConceptSnapshots, as monitor.observe(model) gives them, got "
-            f"{type(snapshots).__name__}"
-        )
-    wrong = [value for value in snapshots.values() if not isinstance(value, ConceptSnapshot)]
-    if wrong:
-        raise TypeError(f"snapshots must hold ConceptSnapshots, got {type(wrong[0]).__name__} in it")
-    step = _check_step(global_step)
-    _check_open(writer)
-    sent = _sent.setdefault(writer, _Sent())
-    if not snapshots or _is_repeated(_session(writer, sent), snapshots, step, strict):
-        return
-    sent.alerts.note(scalars or {})
-    try:
-        _write(writer, sent, snapshots, step, images, walltime, cost)
-    except Exception as error:
-        if strict:
-            raise
-        _warn_once(sent, f"concepts were not logged at step {step}", error)
-        return
-    sent.alerts.tell()
-
-
-def session_of(writer: SummaryWriter) -> Session:
-    """Return what is known of a writer's folder: what earlier sessions logged there, and what this one did.
-
-    Args:
-        writer: An open SummaryWriter; its folder is read when it is asked for the first time.
-
-    Returns:
-        Its session; the same object whenever it is asked for.
-    """
-    return _session(writer, _sent.setdefault(writer, _Sent()))
-
-
-def alerts_of(writer: SummaryWriter) -> AlertLog:
-    """Return a writer's alerts: those that hold, those that were raised, and how to configure them.
-
-    Args:
-        writer: Any SummaryWriter; of a ConceptWriter it is `writer.alerts` too.
-
-    Returns:
-        Its alerts; the same object whenever it is asked for.
-    """
-    return _sent.setdefault(writer, _Sent()).alerts
-
-
-def _write(
-    writer: SummaryWriter,
-    sent: _Sent,
-    snapshots: Mapping[str, ConceptSnapshot],
-    step: int,
-    images: ProbeSet | ProbeImages | None,
-    walltime: float | None,
-    cost: Cost | None = None,
-    training: Mapping[str, float] | None = None,
-) -> None:
-    spaces = {snapshot.space.fingerprint: snapshot.space for snapshot in snapshots.values()}
-    if len(spaces) != 1:
-        raise ValueError(
-            f"snapshots of one step must share one space, got {len(spaces)}; log them at two steps"
-        )
-    (fingerprint, space), *_ = spaces.items()
-    session = _session(writer, sent)
-    is_new_space = fingerprint != sent.space
-    if is_new_space and not session.may_send_space(step):
-        raise ValueError(
-            f"another concept space is in the log at global_step={step} or later already; log the new one at "
-            f"a later step, or to a log_dir of its own"
-        )
-    new = _new_images(snapshots, images, sent.images) if session.may_send_images(step) else None
-    summary = concept_summary(snapshots, step, new)
-    if cost is not None:
-        summary.MergeFrom(cost_summary(cost.seconds))
-    training = sent.alerts.take_training() if training is None else training
-    report = sent.alerts.look(snapshots, step, training, session.folder, session.resumed_at)
-    if report is not None:
-        summary.MergeFrom(alert_summary(report))
-    if is_new_space:
-        with_space = space_summary(space, step)
-        with_space.MergeFrom(probe_summary(snapshots))
-        with_space.MergeFrom(summary)
-        summary = with_space
-    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
-    file_writer.add_summary(summary, step, walltime)
-    file_writer.flush()  # whatever kills the process later, this epoch is in the file
-    sent.space = fingerprint
-    sent.images.update([] if new is None else new.ids.tolist())
-    session.note(snapshots, step, space=is_new_space, images=new is not None)
-
-
-def _new_images(
-    snapshots: Mapping[str, ConceptSnapshot], images: ProbeSet | ProbeImages | None, known: set[int]
-) -> ProbeImages | None:
-    """Thumbnails that the snapshots refer to and that were not sent yet."""
-    if images is None:
-        return None
-    referred = np.unique(np.concatenate([snapshot.top_images.ravel() for snapshot in snapshots.values()]))
-    wanted = [image for image in referred.tolist() if image >= 0 and image not in known]
-    if not wanted:
-        return None
-    if isinstance(images, ProbeSet):
-        return images.images(wanted)
-    kept = np.isin(images.ids, wanted)
-    return ProbeImages(ids=images.ids[kept], thumbnails=images.thumbnails[kept])
 
 
 def _check_every(every_n_epochs: Any) -> int:
@@ -527,138 +374,3 @@ def _check_every(every_n_epochs: Any) -> int:
     if every_n_epochs < 1:
         raise ValueError(f"every_n_epochs must be at least 1, got {every_n_epochs}")
     return int(every_n_epochs)
-
-
-def _check_step(global_step: Any) -> int:
-    if isinstance(global_step, (Tensor, np.ndarray)) and global_step.ndim == 0:
-        global_step = global_step.item()
-    if isinstance(global_step, bool) or not isinstance(global_step, (int, np.integer)):
-        raise TypeError(
-            f"global_step must be a whole number, got {type(global_step).__name__}: {global_step!r}"
-        )
-    if global_step < -1:
-        raise ValueError(f"global_step must be -1 (before training) or more, got {global_step}")
-    return int(global_step)
-
-
-def _check_open(writer: SummaryWriter) -> None:
-    if writer.all_writers is None:
-        raise RuntimeError(
-            f"the writer of {writer.log_dir} is closed; call add_concepts before close(), inside "
-            f"the with block"
-        )
-
-
-def _session(writer: SummaryWriter, sent: _Sent) -> Session:
-    """The writer's session; a plain writer's begins with its first concepts."""
-    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
-    if sent.session is not None:
-        if sent.session.own_file != _file_name(file_writer):  # closed, and opened anew by a scalar
-            sent.session.use_file(_file_name(file_writer))
-        return sent.session
-    if "://" in str(writer.log_dir):
-        sent.session = Session(None)
-        return sent.session
-    file_writer.flush()  # a START event of its own counts
-    sent.session = resume(Path(str(writer.log_dir)), None, None)
-    sent.session.use_file(_file_name(file_writer))
-    unpurged = sorted({step for steps in sent.session.history.unpurged.values() for step in steps})
-    if unpurged:
-        warnings.warn(
-            f"purge_step hides steps {unpurged[0]} to {unpurged[-1]} in {str(writer.log_dir)!r} only in "
-            f"TensorBoard's fast loader: no session before had a START event. Resume with a ConceptWriter, "
-            f"or make a clean copy with `conceptmon doctor {writer.log_dir} --repair OUT`",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    return sent.session
-
-
-def _file_name(file_writer: Any) -> str:
-    """Name of the event file, "" where torch does not tell it."""
-    event_writer = file_writer.event_writer
-    return Path(getattr(getattr(event_writer, "_inner", event_writer), "_file_name", "")).name
-
-
-def _is_repeated(session: Session, layers: Any, step: int, strict: bool) -> bool:
-    """TensorBoard's loaders disagree about which of two values at one step counts: keep the first."""
-    if (message := session.other_writer()) is not None and session.tell_once("other writer"):
-        warnings.warn(message, RuntimeWarning, stacklevel=level_outside())
-    refusal = session.refusal(layers, step)
-    if refusal is None:
-        return False
-    if strict:
-        raise ValueError(refusal)
-    if "earlier session" not in refusal or session.tell_once("earlier session"):
-        warnings.warn(refusal, RuntimeWarning, stacklevel=level_outside())
-    return True
-
-
-def _warn_once(sent: _Sent, what: str, error: BaseException) -> None:
-    message = f"{what}: {type(error).__name__}: {error}"
-    if sent.warned:
-        logger.debug(message)
-        return
-    sent.warned = True
-    warnings.warn(
-        f"{message}. Training goes on; further failures are not reported. strict=True raises them",
-        RuntimeWarning,
-        stacklevel=level_outside(),
-    )
-
-
-def _check_folder(folder: Path) -> None:
-    """Say at once, and by name, that a folder cannot be written to: torch's writer thread says it later."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(_ROOM))
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"log_dir cannot be written to ({error.strerror}); choose another folder",
-            str(folder),
-        ) from error
-
-
-class _GuardedEventWriter:
-    """Stands between torch's FileWriter and the event file: a failed write must not stop the training."""
-
-    def __init__(self, inner: Any, owner: ConceptWriter) -> None:
-        self._inner = inner
-        self._owner = weakref.ref(owner)
-        self.failed = False
-
-    def add_event(self, event: event_pb2.Event) -> None:
-        owner = self._owner()
-        if owner is not None:
-            owner.alerts.hear(event)
-        if not self.failed:
-            self._guard(self._inner.add_event, event)
-
-    def flush(self) -> None:
-        if not self.failed:
-            self._guard(self._inner.flush)
-
-    def close(self) -> None:
-        self._guard(self._inner.close)
-        owner = self._owner()
-        if owner is not None:
-            owner.release()
-
-    def reopen(self) -> None:
-        self._inner.reopen()
-
-    def get_logdir(self) -> str:
-        return str(self._inner.get_logdir())
-
-    def _guard(self, act: Any, *arguments: Any) -> None:
-        try:
-            act(*arguments)
-        except Exception as error:
-            self.failed = True
-            owner = self._owner()
-            if owner is None or owner.strict:
-                raise
-            what = f"the event file in {self.get_logdir()} could not be written"
-            _warn_once(_sent.setdefault(owner, _Sent()), what, error)
