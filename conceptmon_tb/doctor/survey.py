@@ -171,11 +171,11 @@ def survey_run(folder: Path, progress: Callable[[int], object] | None = None) ->
         OSError: The folder cannot be read.
     """
     run = RunSurvey(folder)
-    by_name = event_files(folder)
-    paths = sorted(by_name, key=lambda path: (_begun(path), path.name))
-    run.is_misordered = paths != by_name
+    paths = sorted(event_files(folder), key=lambda path: (_begun(path), path.name))
     for index, path in enumerate(paths):
         run.files.append(_survey_file(run, index, path, progress))
+    names = [file.path.name for file in run.files if file.records]  # the others' order means nothing
+    run.is_misordered = names != sorted(names)
     return run
 
 
