@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from conceptmon_tb.distributed.parcels import pack, unpack
 from conceptmon_tb.distributed.ranks import RankError, Ranks
-from conceptmon_tb.distributed.rendezvous import MET, list_ranks, meet
+from conceptmon_tb.distributed.rendezvous import MET, decline, list_ranks, meet
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -66,9 +67,9 @@ class ProcessRanks(Ranks):
         try:
             yield
         except BaseException as error:
-            # An error that only this rank knows of has left the others in the middle of something.
             if error is not self._settled and not self._lost:
                 self._lost = f"it left a common call half-way with {type(error).__name__}: {error}"
+                self._hang_up()
             raise
         finally:
             self._depth -= 1
@@ -208,18 +209,18 @@ class ProcessRanks(Ranks):
         return received
 
     def _meet(self, call: str) -> None:
-        if self._lost:
-            self.refuse(f"rank {self.rank} of {self.size} cannot take part in {call} any more: {self._lost}")
         self._meetings += 1
+        if self._lost:
+            told = f"rank {self.rank} of {self.size} cannot take part in {call} any more: {self._lost}"
+            with self._in_touch("meeting them"):
+                told = decline(self._store, self._meetings, told)
+            self.refuse(told)
         patience = RETRY_SECONDS if self._waited_in_vain else WAIT_SECONDS
-        decision = meet(self._store, self._meetings, self.rank, self.size, call, patience)
+        with self._in_touch("meeting them"):
+            decision = meet(self._store, self._meetings, self.rank, self.size, call, patience)
         self._waited_in_vain = decision != MET
-        if self._waited_in_vain:
-            self.refuse(
-                f"{decision}. Every rank must call it, at the same steps: take it out of `if rank == 0:`, "
-                f"only rank 0 writes all the same. To look at the model in one process alone, make the "
-                f"monitor with distributed=False"
-            )
+        if decision != MET:
+            self.refuse(decision)
         if self._made is None:
             with self._in_touch("making a process group"):
                 # Among some ranks only, those that are not in it must not be needed.
@@ -235,13 +236,21 @@ class ProcessRanks(Ranks):
     def _group(self) -> ProcessGroup | None:
         return self._made() if self._made is not None else None
 
+    def _hang_up(self) -> None:
+        """Close our group: ranks that wait for this one in a collective then fail at once."""
+        group, self._made = self._group, None
+        if group is not None:
+            dist.destroy_process_group(group)
+
     @contextlib.contextmanager
     def _in_touch(self, doing: str) -> Iterator[None]:
-        """A collective fails where another process has ended, or hangs."""
+        """A collective fails where another process has ended, hung up, or hangs."""
         try:
             yield
         except RuntimeError as error:
             self._lost = f"it lost touch with another rank while {doing}: {error}"
+            traceback.clear_frames(error.__traceback__)  # they hold the group
+            self._hang_up()
             self.refuse(f"rank {self.rank} of {self.size} failed: {self._lost}", error)
 
 

@@ -18,6 +18,10 @@ WARNING_SECONDS = 15.0
 
 MET = "met"
 _LONGEST_PAUSE = 0.05
+_WAY_OUT = (
+    "Every rank must call it, at the same steps: take it out of `if rank == 0:`, only rank 0 writes all the "
+    "same. To look at the model in one process alone, make the monitor with distributed=False"
+)
 logger = logging.getLogger(__name__)
 
 
@@ -38,7 +42,7 @@ def meet(store: Any, number: int, rank: int, size: int, call: str, patience: flo
     Returns:
         `MET`, or why not; the same on all ranks that came, and that come later.
     """
-    store = dist.distributed_c10d.PrefixStore(f"conceptmon_tb/{number}", store)
+    store = _section(store, number)
     began, pause, warned = time.monotonic(), 1e-3, False
     store.set(f"at/{rank}", "")
     if store.add("count", 1) == size:
@@ -47,7 +51,7 @@ def meet(store: Any, number: int, rank: int, size: int, call: str, patience: flo
         waited = time.monotonic() - began
         if waited > patience:
             missing = _missing(store, size)
-            told = f"rank {rank} of {size} waited {waited:.0f} s in {call} for {missing}"
+            told = f"rank {rank} of {size} waited {waited:.0f} s in {call} for {missing}. {_WAY_OUT}"
             store.compare_set("decision", "", told)
         elif waited > WARNING_SECONDS and not warned:
             warned = True
@@ -63,6 +67,21 @@ def meet(store: Any, number: int, rank: int, size: int, call: str, patience: flo
     return decision
 
 
+def decline(store: Any, number: int, why: str) -> str:
+    """Decide for all ranks that they do not meet.
+
+    Args:
+        store: Of the process group.
+        number: Which meeting it is.
+        why: What all ranks are told.
+
+    Returns:
+        What they are told: another rank may have decided before.
+    """
+    store = _section(store, number)
+    return str(store.compare_set("decision", "", why).decode())
+
+
 def list_ranks(ranks: Sequence[int]) -> str:
     """Name some ranks.
 
@@ -71,6 +90,10 @@ def list_ranks(ranks: Sequence[int]) -> str:
     """
     shown = ", ".join(map(str, ranks[:8])) + (", ..." if len(ranks) > 8 else "")
     return f"rank {shown}" if len(ranks) == 1 else f"ranks {shown}"
+
+
+def _section(store: Any, number: int) -> Any:
+    return dist.distributed_c10d.PrefixStore(f"conceptmon_tb/{number}", store)
 
 
 def _missing(store: Any, size: int) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from conceptmon_tb.activations import Activations
-from conceptmon_tb.detectors.base import MapScan, SharedMapScan
+from conceptmon_tb.detectors.base import MapScan, SharedMapScan, Sums
 from conceptmon_tb.distributed.fsdp import has_tensor_parallelism
 from conceptmon_tb.distributed.process_ranks import ProcessRanks
 from conceptmon_tb.distributed.reduction import reduce_together
@@ -25,6 +25,8 @@ from conceptmon_tb.module_state import is_sharded
 from conceptmon_tb.patches import Peaks
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.training_state import preserve_training_state
+
+T = TypeVar("T")
 
 _SAME_WEIGHTS = 1e-5  # of a weight's norm: what different devices may make of the same training
 _samples: weakref.WeakKeyDictionary[ProbeSet, str] = weakref.WeakKeyDictionary()
@@ -103,26 +105,12 @@ def collect_together(
     """
     whole = _must_run_all(ranks, model, probe, scan)
     share = plan_share(probe, 0, 1) if whole else plan_share(probe, ranks.rank, ranks.size)
+    merge = scan.merge if isinstance(scan, SharedMapScan) and not whole else None
     with preserve_training_state(model):
         _take_buffers(ranks, model)
-        part = None if scan is None else _PartScan(scan, share)
-        batches = _read_ahead(ranks, probe, share, progress)
-        answers = ranks.agree(
-            lambda: _finish(batches, part, lambda: first_pass(batches, _run_images(probe, share), part)),
-            "running the probe through the model",
-        )
-        _end_pass(ranks, scan, whole)
+        answers = _run_pass(ranks, probe, share, scan, merge, first_pass, progress=progress)
         for _ in range(1, 1 if scan is None else scan.passes):
-            batches = _read_ahead(ranks, probe, share, False)
-            part = _PartScan(scan, share) if scan is not None else None
-            assert part is not None
-            ranks.agree(
-                lambda batches=batches, part=part: _finish(  # type: ignore[misc]
-                    batches, part, lambda: further_pass(batches, _run_images(probe, share), part)
-                ),
-                "running the probe through the model once more",
-            )
-            _end_pass(ranks, scan, whole)
+            _run_pass(ranks, probe, share, scan, merge, further_pass)
     if whole:
         return answers if ranks.leads else {}
     counts = [plan_share(probe, rank, ranks.size).images for rank in range(ranks.size)]
@@ -226,62 +214,81 @@ def _bytes(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
 
 
+def _run_pass(
+    ranks: ProcessRanks,
+    probe: ProbeSet,
+    share: Share,
+    scan: MapScan | None,
+    merge: Callable[[Sums], None] | None,
+    forward: Callable[[Iterator[Tensor], int, Any], T],
+    *,
+    progress: bool = False,
+) -> T:
+    """Run one pass of this rank's share, and end it together with the others."""
+    part = None if scan is None else _PartScan(scan, share)
+    batches = _read_ahead(ranks, probe, share, progress=progress)
+
+    def run() -> T:
+        answers = forward(batches, sum(_run_sizes(probe, share)), part)
+        for failure in (batches.failure, part.failure if part is not None else None):
+            if failure is not None:  # put off until all forward passes were done
+                raise failure
+        return answers
+
+    answers = ranks.agree(run, "running the probe through the model")
+    if scan is not None:
+        if merge is not None:
+            reduce_together(ranks, merge, "putting together what the detector gathered")
+        ranks.agree(scan.end_pass, "ending the detector's pass")
+    return answers
+
+
+def _read_ahead(ranks: ProcessRanks, probe: ProbeSet, share: Share, *, progress: bool) -> _Steady:
+    """Read the first batch, or all of them where they are kept, before any rank's forward waits for ours."""
+    numbers = _run_numbers(probe, share)
+
+    def begin() -> _Steady:
+        batches = probe.batches(numbers, progress=progress and ranks.leads)
+        return _Steady(batches, _run_sizes(probe, share))
+
+    return ranks.agree(begin, "reading the probe")
+
+
+def _run_numbers(probe: ProbeSet, share: Share) -> range:
+    """Batches that a rank reads: its own, or any one where it has none, to repeat it."""
+    some = min(share.batches.start, probe.num_batches - 1)
+    return share.batches or range(some, some + 1)
+
+
+def _run_sizes(probe: ProbeSet, share: Share) -> list[int]:
+    """Images in each batch that a rank runs, repeated ones included."""
+    starts = [number * probe.batch_size for number in _run_numbers(probe, share)]
+    sizes = [min(probe.batch_size, len(probe) - start) for start in starts]
+    return [*sizes, *[sizes[-1]] * (share.forwards - len(sizes))]
+
+
 class _Steady(Iterator[Tensor]):
     """As many batches as every rank runs, come what may: other ranks may wait inside their forward for ours.
 
-    A batch that cannot be read is replaced by the last one, and `failure` tells so afterwards.
+    A batch that cannot be read is replaced by one that could, and `failure` tells so afterwards.
     """
 
-    def __init__(self, batches: Iterator[Tensor], count: int) -> None:
+    def __init__(self, batches: Iterator[Tensor], sizes: Sequence[int]) -> None:
         self._batches = batches
-        self._left = count
+        self._sizes = iter(sizes)
         self._last = next(batches)
         self._is_fresh = True
         self.failure: Exception | None = None
 
     def __next__(self) -> Tensor:
-        if not self._left:
-            raise StopIteration
-        self._left -= 1
+        size = next(self._sizes)
         if not self._is_fresh and self.failure is None:
             try:
                 self._last = next(self._batches, self._last)
             except Exception as error:  # noqa: BLE001  # told when the other ranks can hear it
                 self.failure = error
         self._is_fresh = False
-        return self._last
-
-
-def _read_ahead(ranks: ProcessRanks, probe: ProbeSet, share: Share, progress: bool) -> _Steady:
-    """Read the first batch, or all of them where they are kept, before any rank's forward waits for ours."""
-    last = probe.num_batches - 1
-    numbers = share.batches or range(min(share.batches.start, last), min(share.batches.start, last) + 1)
-
-    def begin() -> _Steady:
-        return _Steady(probe.batches(numbers, progress=progress and ranks.leads), share.forwards)
-
-    return ranks.agree(begin, "reading the probe")
-
-
-def _run_images(probe: ProbeSet, share: Share) -> int:
-    """Images in all batches that a rank runs, repeated ones included."""
-    repeated = share.forwards - len(share.batches)
-    if not repeated:
-        return share.images
-    number = share.batches[-1] if share.batches else min(share.batches.start, probe.num_batches - 1)
-    start = number * probe.batch_size
-    return share.images + repeated * (min(start + probe.batch_size, len(probe)) - start)
-
-
-def _finish(
-    batches: _Steady, part: _PartScan | None, run: Callable[[], dict[str, Activations] | None]
-) -> dict[str, Activations]:
-    """Run, and raise what was put off until all forward passes were done."""
-    answers = run()
-    for failure in (batches.failure, part.failure if part is not None else None):
-        if failure is not None:
-            raise failure
-    return answers or {}
+        return self._last[:size]  # the last batch of a probe, which is shorter, may be replaced too
 
 
 class _PartScan:
@@ -306,14 +313,6 @@ class _PartScan:
 
     def end_pass(self) -> None:
         """The ranks do this together."""
-
-
-def _end_pass(ranks: ProcessRanks, scan: MapScan | None, whole: bool) -> None:
-    if scan is None:
-        return
-    if not whole and isinstance(scan, SharedMapScan):
-        reduce_together(ranks, scan.merge, "putting together what the detector gathered")
-    ranks.agree(scan.end_pass, "ending the detector's pass")
 
 
 def _gather(
