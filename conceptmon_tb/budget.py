@@ -11,22 +11,22 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 
 from conceptmon_tb.activations import Activations
 from conceptmon_tb.alert_log import level_outside
+from conceptmon_tb.arguments import check_number
+from conceptmon_tb.collecting import Collected
 from conceptmon_tb.detectors import MapScan, Reference
+from conceptmon_tb.distributed import Ranks
 from conceptmon_tb.explanation import Explainer
 from conceptmon_tb.functional.null import seeded_generator
 from conceptmon_tb.observation import Observer, observe_layer
 from conceptmon_tb.patches import Peaks
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.stratify import choose_images
-
-if TYPE_CHECKING:
-    from conceptmon_tb.monitor import Collected
 
 LEAST_IMAGES = 200
 """Fewer are never chosen: labels would mean little."""
@@ -36,6 +36,25 @@ NUM_BATCHES = 3
 
 _SPARED = 0.1  # of the time: the machine may be busier later
 _STANDING = 3  # looks in a row that are too slow
+
+
+class Cost(NamedTuple):
+    """What one observation cost.
+
+    Attributes:
+        images: Probe images looked through.
+        forward_seconds: Running them through the model, `collect`.
+        scoring_seconds: Naming concepts, `score`.
+    """
+
+    images: int
+    forward_seconds: float
+    scoring_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Both together."""
+        return self.forward_seconds + self.scoring_seconds
 
 
 @dataclass
@@ -137,6 +156,41 @@ class TimeBudget:
             UserWarning,
             stacklevel=level_outside(),
         )
+
+
+def make_budget(max_seconds: float | None) -> TimeBudget | None:
+    """Return a budget of so many seconds; None where any time will do.
+
+    Args:
+        max_seconds: Argument of the monitor.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is not above 0, or not finite.
+    """
+    return None if max_seconds is None else TimeBudget(check_number("max_seconds", max_seconds, 0, math.inf))
+
+
+def agree_on_size(budget: TimeBudget, total: int, time_mine: Callable[[], Timing], ranks: Ranks) -> int:
+    """Decide with all ranks how many images are looked at, and warn where it is a part of them.
+
+    Args:
+        budget: Of a look.
+        total: Images of the whole probe set.
+        time_mine: Times a look at the whole of it on this rank; not called for a small probe set.
+        ranks: Those that look together; what the first one measured counts.
+
+    Returns:
+        The number of images, the same on all ranks.
+    """
+    if total <= LEAST_IMAGES:
+        return total
+    mine = ranks.agree(time_mine, "timing a look at the model")
+    timing = ranks.exchange(mine)[0].shared(ranks.size)
+    size = budget.choose_size(total, timing)
+    if size < total and ranks.leads:
+        budget.tell_choice(size, total, timing)
+    return size
 
 
 def time_a_look(

@@ -10,24 +10,18 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from conceptmon_tb.activations import (
-    Activations,
-    Precision,
-    check_choice,
-    collect_activations,
-    scan_maps,
-)
-from conceptmon_tb.budget import LEAST_IMAGES, TimeBudget, time_a_look
+from conceptmon_tb.activations import Precision, check_choice
+from conceptmon_tb.arguments import check_count, check_number, check_threshold, check_track, check_words
+from conceptmon_tb.budget import Cost, Timing, agree_on_size, make_budget, time_a_look
+from conceptmon_tb.collecting import Collected, Passes, run_probe
 from conceptmon_tb.concepts import ConceptSet
-from conceptmon_tb.detectors import ClipDissect, ConceptDetector, MapScan, Reference
-from conceptmon_tb.distributed import Distributed, ProcessRanks, Ranks, check_distributed, find_ranks
-from conceptmon_tb.distributed.sharing import collect_together
+from conceptmon_tb.detectors import ClipDissect, ConceptDetector, Reference
+from conceptmon_tb.distributed import Distributed, Ranks, check_distributed, find_ranks
 from conceptmon_tb.encoders import ConceptEncoder, WorldEncoder
 from conceptmon_tb.explanation import Explainer
 from conceptmon_tb.functional.null import quantile_rank
@@ -49,40 +43,8 @@ from conceptmon_tb.training_state import (
     unwrap_model,
 )
 
+__all__ = ["Collected", "ConceptMonitor", "Cost"]
 logger = logging.getLogger(__name__)
-
-
-class Collected(NamedTuple):
-    """What a model answers to the probe at one moment, before any concept is named.
-
-    Attributes:
-        activations: By layer, on the CPU.
-        scan: What the detector gathered from whole activation maps; None where it needs none.
-        seconds: How long it took.
-    """
-
-    activations: dict[str, Activations]
-    scan: MapScan | None
-    seconds: float = 0.0
-
-
-class Cost(NamedTuple):
-    """What one observation cost.
-
-    Attributes:
-        images: Probe images looked through.
-        forward_seconds: Running them through the model, `collect`.
-        scoring_seconds: Naming concepts, `score`.
-    """
-
-    images: int
-    forward_seconds: float
-    scoring_seconds: float
-
-    @property
-    def seconds(self) -> float:
-        """Both together."""
-        return self.forward_seconds + self.scoring_seconds
 
 
 class ConceptMonitor:
@@ -163,13 +125,13 @@ class ConceptMonitor:
         strict: bool = False,
         progress: bool = True,
     ) -> None:
-        self.layers = _check_words("layers", [layers] if isinstance(layers, str) else layers)
-        self.anchors = _check_words("anchors", () if anchors is None else anchors, may_be_empty=True)
-        self.track = _check_track(track or {}, self.layers)
-        self.threshold = _check_threshold(threshold)
-        self.threshold_level = _check_number("threshold_level", threshold_level, 0, 1)
-        self.top_concepts = _check_count("top_concepts", top_concepts, 5)
-        self.num_images = _check_count("num_images", num_images, 8)
+        self.layers = check_words("layers", [layers] if isinstance(layers, str) else layers)
+        self.anchors = check_words("anchors", () if anchors is None else anchors, may_be_empty=True)
+        self.track = check_track(track or {}, self.layers)
+        self.threshold = check_threshold(threshold)
+        self.threshold_level = check_number("threshold_level", threshold_level, 0, 1)
+        self.top_concepts = check_count("top_concepts", top_concepts, 5)
+        self.num_images = check_count("num_images", num_images, 8)
         for argument, value, choices in (
             ("pooling", pooling, Pooling),
             ("tokens", tokens, Tokens),
@@ -199,8 +161,8 @@ class ConceptMonitor:
         if self.threshold is None and (num_null := getattr(self.detector, "num_null", 0)):
             quantile_rank(num_null, self.threshold_level)  # fails now rather than at the first epoch
         chosen = self.detector.default_temperature if temperature is None else temperature
-        self.temperature = _check_number("temperature", chosen, 0, math.inf)
-        self._budget = _make_budget(max_seconds)
+        self.temperature = check_number("temperature", chosen, 0, math.inf)
+        self._budget = make_budget(max_seconds)
         self.scoring_device = find_device(scoring_device)
         self.encoder: ConceptEncoder = WorldEncoder() if encoder is None else encoder
         if encoder is None:
@@ -355,20 +317,14 @@ class ConceptMonitor:
             self._budget.watch(self.last_cost.seconds, self._size, self.probe.total)
         if self._budget is None or self._size is not None:
             return
-        total = len(self.probe)
-        if total <= LEAST_IMAGES:
-            self._take_part(total)
-            return
 
         def run(reference: Reference) -> Collected:
             return self._run_probe(model, reference, Ranks())
 
-        mine = ranks.agree(lambda: time_a_look(run, self._observer, self.track), "timing a look at the model")
-        timing = ranks.exchange(mine)[0].shared(ranks.size)
-        size = self._budget.choose_size(total, timing)
-        if size < total and ranks.leads:
-            self._budget.tell_choice(size, total, timing)
-        self._take_part(size)
+        def time_mine() -> Timing:
+            return time_a_look(run, self._observer, self.track)
+
+        self._take_part(agree_on_size(self._budget, len(self.probe), time_mine, ranks))
 
     def _take_part(self, size: int) -> None:
         self._size = size
@@ -393,38 +349,8 @@ class ConceptMonitor:
         self._space_known_to = weakref.ref(ranks)
 
     def _run_probe(self, model: nn.Module, reference: Reference, ranks: Ranks) -> Collected:
-        """One forward pass for all layers, and as many more as the detector wants to see the maps."""
-
-        def first_pass(batches: Iterator[Tensor], count: int, scan: MapScan | None) -> dict[str, Activations]:
-            return collect_activations(
-                model,
-                self.layers,
-                batches,
-                count,
-                pooling=self.pooling,
-                tokens=self.tokens,
-                precision=self.precision,
-                scan=scan,
-                forward=self.forward,
-            )
-
-        def further_pass(batches: Iterator[Tensor], count: int, scan: MapScan) -> None:
-            scan_maps(
-                model, self.layers, batches, count, scan, precision=self.precision, forward=self.forward
-            )
-
-        scan = ranks.agree(lambda: self.detector.scan(reference), "preparing the detector")
-        if isinstance(ranks, ProcessRanks):
-            activations = collect_together(
-                ranks, model, reference.probe, scan, first_pass, further_pass, progress=reference.progress
-            )
-            return Collected(activations, scan if ranks.leads else None)
-        probe = reference.probe
-        activations = first_pass(probe.batches(progress=reference.progress), len(probe), scan)
-        for _ in range(1, 1 if scan is None else scan.passes):
-            assert scan is not None
-            further_pass(probe.batches(), len(probe), scan)
-        return Collected(activations, scan)
+        passes = Passes(model, self.layers, self.pooling, self.tokens, self.precision, self.forward)
+        return run_probe(passes, reference, self.detector, ranks)
 
     @cached_property
     def _placed(self) -> PlacedConcepts:
@@ -469,67 +395,3 @@ def _undisturbed(seed: int) -> Iterator[None]:
 
 def _streams() -> object:
     return None if is_beside_training() else stream_states()
-
-
-def _check_words(argument: str, words: Sequence[str], *, may_be_empty: bool = False) -> tuple[str, ...]:
-    if isinstance(words, (str, bytes, Mapping)) or not isinstance(words, Sequence):
-        raise TypeError(f"{argument} must be a list of strings, got {type(words).__name__}: {words!r}")
-    for word in words:
-        if not isinstance(word, str):
-            raise TypeError(
-                f"{argument} must be a list of strings, got {type(word).__name__}: {word!r} in it"
-            )
-        if not word.strip():
-            raise ValueError(f"{argument} holds an empty string; leave it out")
-    repeated = sorted({word for word in words if words.count(word) > 1})
-    if repeated:
-        raise ValueError(f"{argument} names {repeated[0]!r} more than once; name it once")
-    if not words and not may_be_empty:
-        raise ValueError(f"{argument} is empty; name at least one")
-    return tuple(words)
-
-
-def _check_track(track: Mapping[str, Sequence[int]], layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    if not isinstance(track, Mapping):
-        raise TypeError(f"track must map layers to lists of neurons, got {type(track).__name__}: {track!r}")
-    checked = {}
-    for layer, neurons in track.items():
-        if layer not in layers:
-            raise ValueError(f"track names layer {layer!r}, which is not among layers={list(layers)}")
-        if isinstance(neurons, (str, bytes)) or not isinstance(neurons, (Sequence, np.ndarray)):
-            raise TypeError(f"track[{layer!r}] must be a list of neuron numbers, got {neurons!r}")
-        for neuron in neurons:
-            if isinstance(neuron, bool) or not isinstance(neuron, (int, np.integer)):
-                raise TypeError(f"track[{layer!r}] must be a list of neuron numbers, got {neuron!r} in it")
-            if neuron < 0:
-                raise ValueError(f"track[{layer!r}] holds {neuron}; neurons are numbered from 0")
-        checked[layer] = tuple(dict.fromkeys(int(neuron) for neuron in neurons))
-    return checked
-
-
-def _check_threshold(threshold: float | str) -> float | None:
-    if isinstance(threshold, str):
-        if threshold != "auto":
-            raise ValueError(f"threshold must be 'auto' or a number, got {threshold!r}")
-        return None
-    return _check_number("threshold", threshold, -math.inf, math.inf)
-
-
-def _make_budget(max_seconds: float | None) -> TimeBudget | None:
-    return None if max_seconds is None else TimeBudget(_check_number("max_seconds", max_seconds, 0, math.inf))
-
-
-def _check_number(argument: str, value: float, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{argument} must be a number, got {type(value).__name__}: {value!r}")
-    if not low < value < high:
-        raise ValueError(f"{argument} must be between {low} and {high}, got {value}")
-    return float(value)
-
-
-def _check_count(argument: str, value: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{argument} must be a whole number, got {type(value).__name__}: {value!r}")
-    if not 1 <= value <= most:
-        raise ValueError(f"{argument} must be between 1 and {most}, got {value}")
-    return int(value)

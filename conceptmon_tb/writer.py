@@ -23,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from conceptmon_tb.alert_log import AlertLog, OnAlert, level_outside
 from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.background import Background, check_background, too_slow
+from conceptmon_tb.collecting import Collected
 from conceptmon_tb.distributed import RankError, Ranks, find_ranks
 from conceptmon_tb.event_guard import GuardedEventWriter, check_folder
 from conceptmon_tb.event_writing import (
@@ -37,7 +38,7 @@ from conceptmon_tb.event_writing import (
     warn_once,
     write_snapshots,
 )
-from conceptmon_tb.monitor import Collected, ConceptMonitor
+from conceptmon_tb.monitor import ConceptMonitor
 from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.silence import SilentFileWriter
 
