@@ -21,7 +21,8 @@ from conceptmon_tb.concepts import ConceptSet
 from conceptmon_tb.functional.iou import ConceptMasks
 from conceptmon_tb.masks import ImageMasks, WorldMasks
 from conceptmon_tb.patches import View
-from conceptmon_tb.probe import MapDataset, ProbeSet
+from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.probe_source import MapDataset
 from conceptmon_tb.snapshot import IntArray
 from conceptmon_tb.world import WorldDataset
 

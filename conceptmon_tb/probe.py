@@ -10,10 +10,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,28 +24,14 @@ from tqdm.auto import tqdm
 
 from conceptmon_tb.patches import View
 from conceptmon_tb.pictures import RawImage, image_size, make_thumbnail, take_image, to_picture, to_tensor
+from conceptmon_tb.probe_source import ImageFolder, MapDataset, different_sizes, open_source, spread
 from conceptmon_tb.probe_view import find_view
 from conceptmon_tb.snapshot import IntArray, ProbeImages
 from conceptmon_tb.stratify import class_labels
 from conceptmon_tb.training_state import DEFAULT_SEED, preserve_rng_streams
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
+__all__ = ["MapDataset", "ProbeSet"]
 NUM_CHECKED = 16
-SIZE_ADVICE = (
-    "pass transform=, for instance torchvision.transforms.Compose([Resize(64), CenterCrop(64), ToTensor()]), "
-    "so that all become one size"
-)
-
-
-@runtime_checkable
-class MapDataset(Protocol):
-    """What a source must offer: a length and items by number."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class ProbeSet:
@@ -97,8 +83,8 @@ class ProbeSet:
         self.thumbnail_size = thumbnail_size
         self.batch_size = batch_size
         self.cache_bytes = cache_bytes
-        self._source = _open_source(source)
-        self._indices = _spread(len(self._source), max_images)
+        self._source = open_source(source)
+        self._indices = spread(len(self._source), max_images)
         self.total = len(self._indices)
         self._inputs: Tensor | None = None
         self._cached = range(0)
@@ -193,7 +179,7 @@ class ProbeSet:
     @cached_property
     def view(self) -> View | None:
         """The part of the thumbnails that the model's input shows; None where it is not one rectangle."""
-        chosen = [int(image) for image in _spread(len(self), NUM_CHECKED)]
+        chosen = [int(image) for image in spread(len(self), NUM_CHECKED)]
         raws = [self._raw(image) for image in chosen]
         return find_view(raws, self.transform, [DEFAULT_SEED + image for image in chosen])
 
@@ -310,7 +296,7 @@ class ProbeSet:
         for row, image in enumerate(tqdm(ids, "Preparing the probe", disable=not progress)):
             tensor = self.model_input(image)
             if tensor.shape != first.shape:
-                raise _different_sizes(ids[0], first.shape, image, tensor.shape, self.transform is not None)
+                raise different_sizes(ids[0], first.shape, image, tensor.shape, self.transform is not None)
             stacked[row] = tensor
         return stacked
 
@@ -321,13 +307,13 @@ class ProbeSet:
             to_picture(self._raw(0), 0)
             self._warn_if_random(self.transform)
             return
-        if isinstance(self._source, _Folder):
+        if isinstance(self._source, ImageFolder):
             self._source.check_sizes(self._indices)
-        for image in range(len(self)) if check_all else _spread(len(self), NUM_CHECKED):
+        for image in range(len(self)) if check_all else spread(len(self), NUM_CHECKED):
             raw = self._raw(int(image))
             to_picture(raw, int(image))
             if image_size(raw) != shape[1:]:
-                raise _different_sizes(0, shape[1:], int(image), image_size(raw), False)
+                raise different_sizes(0, shape[1:], int(image), image_size(raw), False)
 
     def _warn_if_random(self, transform: Callable[[Any], Tensor]) -> None:
         views = []
@@ -340,63 +326,3 @@ class ProbeSet:
                 "the same at every epoch; pass the evaluation transform to see the pictures as they are",
                 stacklevel=4,
             )
-
-
-class _Folder:
-    """A folder of images as a map-style dataset of RGB pictures."""
-
-    def __init__(self, root: Path) -> None:
-        if not root.is_dir():
-            raise ValueError(
-                f"source {str(root)!r} is no folder; give a folder of images, a dataset or a list"
-            )
-        files = (path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        self.files = sorted(files, key=lambda path: path.relative_to(root).as_posix())
-        if not self.files:
-            kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise ValueError(f"probe set is empty: folder {str(root)!r} holds no image files ({kinds})")
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Image.Image:
-        with Image.open(self.files[index]) as image:
-            picture: Image.Image = image.convert("RGB")
-            return picture
-
-    def check_sizes(self, indices: npt.NDArray[np.int64]) -> None:
-        """Compare sizes by the files' headers alone."""
-        first: tuple[int, int] | None = None
-        for index in indices:
-            with Image.open(self.files[index]) as image:
-                size = (image.height, image.width)
-            if first is None:
-                first = size
-            elif size != first:
-                reference, other = str(self.files[indices[0]]), str(self.files[index])
-                raise _different_sizes(reference, first, other, size, False)
-
-
-def _open_source(source: Any) -> MapDataset:
-    if isinstance(source, (str, Path)):
-        return _Folder(Path(source))
-    if isinstance(source, (Mapping, ProbeSet)) or not isinstance(source, MapDataset):
-        raise TypeError(
-            f"source must be a map-style dataset (__len__ and __getitem__), a folder or a list of images, "
-            f"got {type(source).__name__}; collect an iterable of images with list(...)"
-        )
-    return source
-
-
-def _spread(count: int, wanted: int | None) -> npt.NDArray[np.int64]:
-    if wanted is None or wanted >= count:
-        return np.arange(count, dtype=np.int64)
-    return np.arange(wanted, dtype=np.int64) * count // wanted
-
-
-def _different_sizes(
-    first: int | str, first_shape: Sequence[int], other: int | str, shape: Sequence[int], transformed: bool
-) -> ValueError:
-    where = "after transform" if transformed else "and no transform"
-    sizes = f"{tuple(first_shape)} (image {first}) and {tuple(shape)} (image {other})"
-    return ValueError(f"probe images of different sizes {where}: {sizes}; {SIZE_ADVICE}")
