@@ -29,7 +29,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import conceptmon_tb as cm
-from conceptmon_tb.alert_rules import RULE_FUNCTIONS, RULES, AlertRules, LayerSeries
+from conceptmon_tb.alert_rules import RULE_FUNCTIONS, RULES, AlertRules
+from conceptmon_tb.alert_series import LayerSeries
 from conceptmon_tb.alerts import AlertWatch, LayerFigures, check_figures
 from conceptmon_tb.reader import Run
 from demo.__main__ import ANCHORS, LAYERS, make_probe

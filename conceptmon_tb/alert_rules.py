@@ -11,11 +11,22 @@ Source: dissertation sections 7.3.5 and 8.3.3; thesis sections 2.1.3 and 2.3.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
+
+from conceptmon_tb.alert_series import (
+    NOISE_STEPS,
+    LayerSeries,
+    Points,
+    last_points,
+    noise_of,
+    trend_of,
+    unbroken_points,
+    usual_hop,
+    values_of,
+)
 
 RULES = (
     "diversity_falling",
@@ -26,11 +37,6 @@ RULES = (
 )
 WARNING, CRITICAL = "warning", "critical"
 
-# A median of absolute second differences times this is the standard deviation of independent noise: second
-# differences have six times its variance, and a normal distribution's median deviation is 0.6745 of it.
-_BEND_TO_NOISE = 1.4826 / math.sqrt(6)
-_TREND_STEPS = 3  # steps whose median is what a series "was": one step alone is no level
-_NOISE_STEPS = 60  # the last ones, that tell the noise and the size of a series
 _MOST_STRENGTH = 1e6  # neurons that do not move at all
 _LEAST_NEURONS = 3  # of a handful of neurons a share tells nothing
 
@@ -103,68 +109,6 @@ _SHARES = (
 )
 
 
-@dataclass
-class LayerSeries:
-    """What is known of one layer, one value per logged step; NaN where a step has none. It only grows.
-
-    Attributes:
-        neurons: Neurons of the layer.
-        steps: Global steps, rising.
-        d_anchor: Anchor distance (Eq. 2.2): low where concepts are diverse.
-        mean_pairwise_distance: High where concepts are diverse.
-        displacement: Mean displacement since the step before.
-        interpretable: Interpretable neurons.
-        silent: Dead, constant and non-finite neurons together.
-        nonfinite: Non-finite neurons alone.
-        loss: Training loss.
-        accuracy: Training accuracy, 0 to 1 or 0 to 100.
-    """
-
-    neurons: int
-    steps: list[int] = field(default_factory=list)
-    d_anchor: list[float] = field(default_factory=list)
-    mean_pairwise_distance: list[float] = field(default_factory=list)
-    displacement: list[float] = field(default_factory=list)
-    interpretable: list[float] = field(default_factory=list)
-    silent: list[float] = field(default_factory=list)
-    nonfinite: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    # What was worked out of the steps so far, so that a long training does not slow down.
-    _seen: dict[str, tuple[int, list[list[float]]]] = field(default_factory=dict, repr=False)
-    _best: dict[tuple[str, int, int], tuple[int, list[float] | None]] = field(
-        default_factory=dict, repr=False
-    )
-
-    def known(self, name: str) -> list[list[float]]:
-        """`[step, value]` of a column where it has one, by step."""
-        start, points = self._seen.get(name, (0, []))
-        column: list[float] = getattr(self, name)
-        for step, value in zip(self.steps[start:], column[start:], strict=True):
-            if math.isfinite(value):
-                points.append([step, value])
-        self._seen[name] = (len(column), points)
-        return points
-
-    def best_before(self, name: str, recent: int, sign: int) -> list[float] | None:
-        """`[step, level]` of the best level before the last known points; the first point counts as it is.
-
-        Args:
-            name: Name of the column.
-            recent: How many points at the end do not count.
-            sign: 1 where more is better, -1 where less is.
-        """
-        points = self.known(name)
-        start, best = self._best.get((name, recent, sign), (0, None))
-        end = max(start, len(points) - recent)
-        for i in range(start, end):
-            level = median(_values(points[max(0, i + 1 - _TREND_STEPS) : i + 1]))
-            if best is None or sign * level > sign * best[1]:
-                best = [points[i][0], level]
-        self._best[name, recent, sign] = (end, best)
-        return best
-
-
 @dataclass(frozen=True)
 class Finding:
     """What a rule sees at the last step of a series.
@@ -214,12 +158,12 @@ def anchor_distance_rising(series: LayerSeries, rules: AlertRules) -> Finding | 
     Returns:
         The finding; None while there are too few steps, or without a loss.
     """
-    distances, losses = (_last(series, name, rules.trend_steps) for name in ("d_anchor", "loss"))
+    distances, losses = (last_points(series, name, rules.trend_steps) for name in ("d_anchor", "loss"))
     if distances is None or losses is None:
         return None
-    rise, fall = _trend(distances), -_trend(losses)
-    level, loss_level = abs(median(_values(distances))), abs(median(_values(losses)))
-    noise, loss_noise = _noise(series.known("d_anchor")), _noise(series.known("loss"))
+    rise, fall = trend_of(distances), -trend_of(losses)
+    level, loss_level = abs(median(values_of(distances))), abs(median(values_of(losses)))
+    noise, loss_noise = noise_of(series.known("d_anchor")), noise_of(series.known("loss"))
     needed = max(rules.least_rise * level, rules.noise_factor * noise)
     loss_needed = max(rules.least_loss_fall * loss_level, rules.noise_factor * loss_noise)
     strength = min(_ratio(rise, needed), _ratio(fall, loss_needed))
@@ -246,7 +190,7 @@ def interpretable_collapsing(series: LayerSeries, rules: AlertRules) -> Finding 
     best = series.best_before("interpretable", 2, 1)
     if best is None:
         return None
-    was, now = best[1], max(_values(points[-2:]))
+    was, now = best[1], max(values_of(points[-2:]))
     lost = was - now
     needed = max(rules.least_collapse * was, rules.least_dead * series.neurons, _LEAST_NEURONS)
     severity = CRITICAL if lost >= 2 * rules.least_collapse * was else WARNING
@@ -281,7 +225,7 @@ def dead_growing(series: LayerSeries, rules: AlertRules) -> Finding | None:
         )
     if best is None:
         return None
-    was, now = best[1], min(_values(points[-2:]))
+    was, now = best[1], min(values_of(points[-2:]))
     needed = max(rules.least_dead * series.neurons, _LEAST_NEURONS)
     severity = CRITICAL if now >= 5 * rules.least_dead * series.neurons else WARNING
     message = (
@@ -308,18 +252,18 @@ def concepts_frozen(series: LayerSeries, rules: AlertRules) -> Finding | None:
 
     Source: dissertation section 7.3.5, "Overfitting slows concept evolution".
     """
-    moved = _unbroken(series, "displacement", rules.steps)
-    hits = _unbroken(series, "accuracy", rules.steps + 1)
-    spreads = _values(series.known("mean_pairwise_distance")[-_NOISE_STEPS:])
+    moved = unbroken_points(series, "displacement", rules.steps)
+    hits = unbroken_points(series, "accuracy", rules.steps + 1)
+    spreads = values_of(series.known("mean_pairwise_distance")[-NOISE_STEPS:])
     if moved is None or hits is None or not spreads or median(spreads) <= 0:
         return None
-    whole = 100.0 if max(_values(series.known("accuracy")[-_NOISE_STEPS:])) > 1.5 else 1.0
+    whole = 100.0 if max(values_of(series.known("accuracy")[-NOISE_STEPS:])) > 1.5 else 1.0
     gain = (hits[-1][1] - hits[0][1]) / whole
-    noise = _noise(series.known("accuracy")) / whole
+    noise = noise_of(series.known("accuracy")) / whole
     needed = max(rules.least_accuracy_gain, rules.noise_factor * noise)
     if gain < needed:
         return None  # of neurons that rest where nothing is learned it cannot be told
-    way = sum(_values(moved)) / median(spreads)
+    way = sum(values_of(moved)) / median(spreads)
     slowness = min(rules.most_movement * gain / way, _MOST_STRENGTH) if way > 0 else _MOST_STRENGTH
     message = (
         f"training accuracy rose by {gain:.0%} to {hits[-1][1] / whole:.0%} in {rules.steps} logged steps "
@@ -339,8 +283,6 @@ RULE_FUNCTIONS: Mapping[str, Rule] = {
     "concepts_frozen": concepts_frozen,
 }
 
-_Points = Sequence[Sequence[float]]
-
 
 def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) -> Finding | None:
     points = series.known(name)
@@ -349,8 +291,8 @@ def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) ->
         return None
     was, recent = best[1], points[-rules.steps :]
     # The step that is nearest to what it was: all of them must be this far away.
-    gap = min(sign * (was - value) for value in _values(recent))
-    noise = _hop(_values(points[-_NOISE_STEPS:]))
+    gap = min(sign * (was - value) for value in values_of(recent))
+    noise = usual_hop(values_of(points[-NOISE_STEPS:]))
     needed = max(rules.least_fall * was, noise)
     what = "the mean distance of two neurons" if sign > 0 else "the anchor distance"
     message = (
@@ -362,46 +304,6 @@ def _below_best(series: LayerSeries, name: str, sign: int, rules: AlertRules) ->
     return Finding(_ratio(gap, needed), severity, message, evidence)
 
 
-def _values(points: _Points) -> list[float]:
-    return [value for _, value in points]
-
-
-def _unbroken(series: LayerSeries, name: str, count: int) -> list[list[float]] | None:
-    """The last points where none of them is missing; None otherwise."""
-    points = series.known(name)[-count:]
-    return points if len(series.steps) >= count and [s for s, _ in points] == series.steps[-count:] else None
-
-
-def _last(series: LayerSeries, name: str, count: int) -> list[list[float]] | None:
-    """The last points, the newest of this very step; None where the step has none or there are too few."""
-    points = series.known(name)
-    if len(points) < count or points[-1][0] != series.steps[-1]:
-        return None
-    return points[-count:]
-
-
-def _trend(points: _Points) -> float:
-    """By how much the points rise from first to last along a line of the median slope (Theil and Sen)."""
-    values = _values(points)
-    slopes = [
-        (values[j] - values[i]) / (j - i) for i in range(len(values)) for j in range(i + 1, len(values))
-    ]
-    return median(slopes) * (len(values) - 1)
-
-
-def _noise(points: _Points) -> float:
-    """Standard deviation of a series' noise whatever its trend: how points stand off their neighbours."""
-    known = _values(points[-_NOISE_STEPS:])
-    bends = [abs(a - 2 * b + c) for a, b, c in zip(known, known[1:], known[2:], strict=False)]
-    return _BEND_TO_NOISE * median(bends) if bends else 0.0
-
-
-def _hop(values: Sequence[float]) -> float:
-    """How far a series usually goes from one step to the next; one jump alone does not count."""
-    hops = [abs(after - before) for before, after in pairwise(values)]
-    return median(hops) if len(hops) > _TREND_STEPS else 0.0
-
-
 def _ratio(measured: float, needed: float) -> float:
     if needed <= 0:
         return 0.0
@@ -409,7 +311,7 @@ def _ratio(measured: float, needed: float) -> float:
 
 
 def _evidence(
-    series: Mapping[str, _Points], change: float, needed: float, noise: float | None
+    series: Mapping[str, Points], change: float, needed: float, noise: float | None
 ) -> dict[str, Any]:
     told = {name: [[int(step), float(value)] for step, value in points] for name, points in series.items()}
     return {"series": told, "change": float(change), "needed": float(needed), "noise": noise}

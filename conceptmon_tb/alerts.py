@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from conceptmon_tb.alert_records import Alert, AlertReport
-from conceptmon_tb.alert_rules import CRITICAL, RULE_FUNCTIONS, AlertRules, Finding, LayerSeries
+from conceptmon_tb.alert_rules import CRITICAL, RULE_FUNCTIONS, AlertRules, Finding
+from conceptmon_tb.alert_series import LayerSeries
 from conceptmon_tb.reader import Run
 from conceptmon_tb.snapshot import ConceptSnapshot
 from conceptmon_tb.training_scalars import Role, ScalarMeans, find_tag, role_of

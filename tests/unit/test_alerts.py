@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conceptmon_tb.alert_records import Alert, AlertReport, describe, pack_alerts, unpack_alerts
-from conceptmon_tb.alert_rules import RULE_FUNCTIONS, RULES, AlertRules, LayerSeries
+from conceptmon_tb.alert_rules import RULE_FUNCTIONS, RULES, AlertRules
+from conceptmon_tb.alert_series import LayerSeries
 from conceptmon_tb.alerts import AlertWatch, ConceptAlert, LayerFigures, check_figures
 from conceptmon_tb.metadata import PayloadError, pack_payload, unpack_payload
 from conceptmon_tb.payload_checks import check_payload
