@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conceptmon_tb.monitor import ConceptMonitor
     from conceptmon_tb.probe import ProbeSet
     from conceptmon_tb.reader import read_run
+    from conceptmon_tb.regularizer import ConceptDiversityLoss, ImageFeatures
     from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace
     from conceptmon_tb.writer import ConceptWriter, add_concepts, alerts_of
 
@@ -33,6 +34,7 @@ _HOME = {
     "ClipDissect": "detectors",
     "ConceptAlert": "alerts",
     "ConceptDetector": "detectors",
+    "ConceptDiversityLoss": "regularizer",
     "ConceptEncoder": "encoders",
     "ConceptMonitor": "monitor",
     "ConceptSet": "concepts",
@@ -40,6 +42,7 @@ _HOME = {
     "ConceptSpace": "snapshot",
     "ConceptWriter": "writer",
     "Descriptions": "detectors",
+    "ImageFeatures": "regularizer",
     "MaskedProbe": "masked_probe",
     "NetworkDissection": "detectors",
     "OpenClipEncoder": "encoders",
@@ -58,6 +61,7 @@ __all__ = [
     "ClipDissect",
     "ConceptAlert",
     "ConceptDetector",
+    "ConceptDiversityLoss",
     "ConceptEncoder",
     "ConceptMonitor",
     "ConceptSet",
@@ -65,6 +69,7 @@ __all__ = [
     "ConceptSpace",
     "ConceptWriter",
     "Descriptions",
+    "ImageFeatures",
     "MaskedProbe",
     "NetworkDissection",
     "OpenClipEncoder",

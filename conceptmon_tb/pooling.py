@@ -43,7 +43,25 @@ def pool_output(given: Any, module: nn.Module, layer: str, pooling: str, over_to
             values to be compared.
         TypeError: No tensor in the output.
     """
-    output = real_tensor(given, layer)
+    return pool_tensor(real_tensor(given, layer), module, layer, pooling, over_tokens)
+
+
+def pool_tensor(output: Tensor, module: nn.Module, layer: str, pooling: str, over_tokens: str) -> Tensor:
+    """The same of a layer's tensor, differentiable.
+
+    Args:
+        output: Real floating-point tensor that the layer gave.
+        module: The layer.
+        layer: Its name, for messages.
+        pooling: As for `pool_output`.
+        over_tokens: As for `pool_output`.
+
+    Returns:
+        As `pool_output`, with the gradient's way to `output`.
+
+    Raises:
+        ValueError: A tensor with fewer than two dimensions.
+    """
     if output.ndim < 2:
         raise ValueError(
             f"layers: {layer!r} gives a tensor of shape {tuple(output.shape)}; one row per image is needed, "
