@@ -1,0 +1,68 @@
+"""Case study V: the concept diversity regularizer: `python -m demo.case_studies.regularizer`.
+
+Standard training, as in study I, against the same with `beta` times d_anchor of layer4 added to the loss. The
+image encoder sees every training picture once, before the training and without augmentation.
+
+Source: Concept-Monitor, thesis chapter 3, Eq. 3.1 and 3.2, Table 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from PIL import Image
+from torch import nn
+
+import conceptmon_tb as cm
+from demo.case_studies.bench import Bench, run_study
+from demo.case_studies.loop import Penalty
+
+REGULARIZED = "regularizer"
+LAYER = "layer4"
+
+
+def run(bench: Bench) -> None:
+    """Train without and with the regularizer with every seed."""
+    diversity = Diversity(bench)
+    for seed in bench.seeds:
+        bench.standard(seed)
+        recipe = replace(bench.recipe(), penalty=diversity.watch)
+        bench.trained(REGULARIZED, seed, recipe, "beta", each_epoch=diversity.log)
+
+
+class Diversity:
+    """The regularizer of the network in training.
+
+    Args:
+        bench: Gives pictures, encoder, concepts and beta.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._features: cm.ImageFeatures | None = None
+        self._loss: cm.ConceptDiversityLoss | None = None
+
+    @contextmanager
+    def watch(self, network: nn.Module) -> Iterator[Penalty]:
+        """What is added to a network's loss, for as long as it is trained."""
+        bench = self._bench
+        if self._features is None:
+            pictures = [Image.fromarray(image) for image in bench.task.pictures.train_images]
+            self._features = cm.ImageFeatures(pictures, bench.encoder, progress=bench.settings.progress)
+        features = self._features
+        with cm.ConceptDiversityLoss(
+            network, LAYER, bench.monitor.concepts, bench.encoder, beta=bench.settings.beta
+        ) as loss:
+            self._loss = loss
+            yield lambda numbers: loss(features[numbers])
+
+    def log(self, _network: nn.Module, writer: cm.ConceptWriter, epoch: int) -> None:
+        """Log d_anchor of the batches beside the monitor's."""
+        if self._loss is not None and epoch:
+            self._loss.log(writer, epoch)
+
+
+if __name__ == "__main__":
+    run_study("regularizer", "Case study V: training with the concept diversity regularizer.", run)
