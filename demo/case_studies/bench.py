@@ -162,7 +162,8 @@ class Bench:
         torch.manual_seed(seed)
         pictures = self.task.pictures
         network = make_network(len(pictures.classes), pictures.size, self.settings.width)
-        return network.to(self.settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(self.settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
 
     def recipe(self) -> Recipe:
         """Standard training (appendix A.1)."""

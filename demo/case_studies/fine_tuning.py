@@ -16,7 +16,7 @@ from demo.case_studies.networks import replace_head
 from demo.case_studies.pictures import make_texture_task
 
 FINE_TUNED = "fine_tuning"
-RATE_SHARE = 0.1
+RATE_SHARE = 0.5
 """Of the first training's learning rate."""
 
 

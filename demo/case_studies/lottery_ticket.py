@@ -56,7 +56,8 @@ def prune_iteratively(
     settings = bench.settings
     recipe = Recipe(settings.stage_epochs, settings.batch, settings.learning_rate)
     # torch.nn.utils.prune flattens weights, which a channels-last layout does not allow.
-    network = bench.network(seed).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = bench.network(seed)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     untouched = deepcopy(network)
     initial = deepcopy(network.state_dict())
     for stage in range(settings.stages + 1):

@@ -58,8 +58,9 @@ def rewind(network: nn.Module, initial: Mapping[str, Tensor]) -> None:
     }
     network.load_state_dict(rewound)
     for module in prunable(network):
-        if hasattr(module, "weight_mask"):  # what the layer computes with follows at its next call otherwise
-            module.weight = module.weight_orig.detach() * module.weight_mask
+        mask = getattr(module, "weight_mask", None)
+        if isinstance(mask, Tensor):  # else what the layer computes with follows only at its next call
+            module.weight = getattr(module, "weight_orig").detach() * mask  # noqa: B009
 
 
 def prune_at_random(network: nn.Module, like: nn.Module, seed: int) -> None:

@@ -56,7 +56,7 @@ class Settings:
     probe_images: int = 2000
     width: int = 16
     epochs: int = 10
-    tune_epochs: int = 6
+    tune_epochs: int = 8
     stage_epochs: int = 4
     stages: int = 8
     batch: int = 128
