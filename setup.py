@@ -32,6 +32,7 @@ setup(
         "conceptmon_tb.plugin_static": ["**/*"],
     },
     install_requires=[
+        "google-crc32c>=1.5",
         "numpy>=1.24",
         "open_clip_torch>=3.0",
         "pillow>=9.4",

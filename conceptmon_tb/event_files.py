@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
+import google_crc32c
 import numpy as np
-
-from conceptmon_tb.crc32c import header_crcs, masked_crc32c
+import numpy.typing as npt
 
 HEADER_BYTES, FOOTER_BYTES = 12, 4
 
@@ -25,6 +25,8 @@ Code = Literal["truncated", "length checksum", "data checksum", "zeros"]
 """What can be wrong with a record, for programs."""
 
 _HEADER = struct.Struct("<QI")
+_LENGTH = struct.Struct("<Q")
+_ALL, _MASK_DELTA = 0xFFFFFFFF, 0xA282EAD8
 _WINDOW = 1 << 20  # bytes that are searched at once for the next record
 
 
@@ -140,9 +142,22 @@ def frame_record(data: bytes) -> bytes:
     Returns:
         Length, checksum, data, checksum.
     """
-    length = struct.pack("<Q", len(data))
+    length = _LENGTH.pack(len(data))
     checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, data))
     return b"".join((length, next(checksums), data, next(checksums)))
+
+
+def masked_crc32c(data: bytes) -> int:
+    """Return the masked CRC-32C of some bytes, as event files hold it.
+
+    Args:
+        data: Any bytes.
+
+    Returns:
+        Unsigned 32-bit number, the same as TensorBoard's function of this name.
+    """
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17 & _ALL)) + _MASK_DELTA) & _ALL
 
 
 def _read_record(file: BinaryIO, number: int, offset: int, end: int, verify: bool) -> Record:
@@ -196,14 +211,19 @@ def _find_record(file: BinaryIO, start: int, end: int) -> int:
         # No record has 4 GiB: the upper half of the length is zero. That leaves few places to look at.
         likely = zero[4 : 4 + places] & zero[5 : 5 + places] & zero[6 : 6 + places] & zero[7 : 7 + places]
         offsets = np.flatnonzero(likely)
-        places_of_crc = offsets[:, None] + np.arange(8, 12)
-        stored = np.ascontiguousarray(window[places_of_crc]).view("<u4")[:, 0]
-        for found in offsets[header_crcs(window, offsets) == stored].tolist():
+        lengths, where = np.unique(_numbers_at(window, offsets), return_inverse=True)  # zeros come in runs
+        crcs = np.array([masked_crc32c(_LENGTH.pack(length)) for length in lengths.tolist()], np.uint32)
+        for found in offsets[crcs[where] == _numbers_at(window, offsets + 8)].tolist():
             record = _read_record(file, 0, start + found, end, verify=True)
             if record.damage is None:
                 return int(start + found)
         start += places
     return end
+
+
+def _numbers_at(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """The unsigned 32-bit numbers at some offsets."""
+    return np.ascontiguousarray(data[offsets[:, None] + np.arange(4)]).view("<u4")[:, 0]
 
 
 def _is_zero(file: BinaryIO, offset: int, end: int) -> bool:

@@ -9,16 +9,15 @@ up in small tables rather than found among all, and its embedding has 16 dimensi
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto import event_pb2
 
+from conceptmon_tb.event_files import frame_record
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray
 from tests.synthetic import (
     DEPTH,
@@ -85,9 +84,7 @@ class FastEventFile:
         self.add_event(event_pb2.Event(wall_time=wall_time, file_version="brain.Event:2"))
 
     def add_event(self, event: event_pb2.Event) -> None:
-        data = event.SerializeToString()
-        length = struct.pack("<Q", len(data))
-        self._file.write(length + _masked_crc(length) + data + _masked_crc(data))
+        self._file.write(frame_record(event.SerializeToString()))
 
     def flush(self) -> None:
         self._file.flush()
@@ -209,23 +206,3 @@ def _figures(
         "anchor_nearest_distance": anchor.min(axis=1).astype(np.float32),
         "anchor_nearest_neuron": some[anchor.argmin(axis=1)].astype(np.int32),
     }
-
-
-def _masked_crc(data: bytes) -> bytes:
-    crc = int(_crc32c(np.frombuffer(data, np.uint8), _crc_table()))
-    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def _crc_table() -> npt.NDArray[np.uint32]:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1).astype(np.uint32)
-    return table
-
-
-@numba.njit
-def _crc32c(data: npt.NDArray[np.uint8], table: npt.NDArray[np.uint32]) -> np.uint32:  # pragma: no cover
-    crc = np.uint32(0xFFFFFFFF)
-    for byte in data:
-        crc = table[(crc ^ byte) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
-    return crc ^ np.uint32(0xFFFFFFFF)
