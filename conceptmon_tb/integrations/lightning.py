@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -107,11 +108,12 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
         )
         self._optimizer_steps = 0
         self._is_resumed = False
+        self._heard: dict[str, float] = {}
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002
         """Refuse a Trainer that logs nowhere, before anything is trained."""
         if stage == "fit" and not trainer.fast_dev_run:
-            _tensorboard_logger(trainer)
+            tensorboard_logger(trainer)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuse layers that the model does not have, before anything is trained."""
@@ -142,7 +144,7 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
         self._optimizer_steps = trainer.global_step
         step = _steps_logged(trainer)  # of this batch: Lightning counts it later
         if self._is_due(self.every_n_steps, step + 1):
-            self._log(trainer, pl_module, step)
+            self._log(trainer, pl_module, step, self._news(trainer.callback_metrics))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Look after each n-th epoch, at the step of its last batch."""
@@ -156,9 +158,21 @@ class ConceptMonitorCallback(LoopCallback, LightningHooks):
             self._resume(trainers_writer(trainer), _steps_logged(trainer))
         self._is_resumed = False
 
-    def _log(self, trainer: Any, pl_module: nn.Module, step: int) -> None:
+    def _news(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """In the middle of an epoch, leave out what still is the epoch's before: Lightning keeps it."""
+        before, self._heard = self._heard, {name: float(value) for name, value in metrics.items()}
+        return {
+            name: value
+            for name, value in self._heard.items()
+            if value != before.get(name) and not name.endswith("_epoch")
+        }
+
+    def _log(
+        self, trainer: Any, pl_module: nn.Module, step: int, scalars: Mapping[str, Any] | None = None
+    ) -> None:
         if not trainer.fast_dev_run:
-            self._look(pl_module, trainers_writer(trainer), step, trainer.callback_metrics)
+            known = trainer.callback_metrics if scalars is None else scalars
+            self._look(pl_module, trainers_writer(trainer), step, known)
 
 
 def _steps_logged(trainer: Any) -> int:
@@ -168,10 +182,11 @@ def _steps_logged(trainer: Any) -> int:
 
 def trainers_writer(trainer: Any) -> SummaryWriter | None:
     """The Trainer's SummaryWriter; None on all processes but the one that writes."""
-    return _tensorboard_logger(trainer).experiment if trainer.is_global_zero else None
+    return tensorboard_logger(trainer).experiment if trainer.is_global_zero else None
 
 
-def _tensorboard_logger(trainer: Any) -> Any:
+def tensorboard_logger(trainer: Any, callback: str = "ConceptMonitorCallback") -> Any:
+    """The Trainer's TensorBoardLogger; Lightning's own error names the callback where there is none."""
     kinds = tuple(
         sys.modules[f"{package}.loggers"].TensorBoardLogger
         for package in PACKAGES
@@ -183,7 +198,7 @@ def _tensorboard_logger(trainer: Any) -> Any:
     package = type(trainer).__module__.partition(".trainer")[0]
     found = ", ".join(type(logger).__name__ for logger in trainer.loggers) or "none"
     raise importlib.import_module(f"{package}.utilities.exceptions").MisconfigurationException(
-        f"ConceptMonitorCallback writes with the Trainer's TensorBoardLogger, and its loggers are: {found}. "
+        f"{callback} works with the Trainer's TensorBoardLogger, and its loggers are: {found}. "
         f"Give the Trainer one: Trainer(logger=TensorBoardLogger(save_dir)); several loggers go in a list"
     )
 

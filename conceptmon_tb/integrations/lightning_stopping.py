@@ -9,7 +9,12 @@ from typing import Any, Literal
 from conceptmon_tb.activations import check_choice
 from conceptmon_tb.alert_records import Alert
 from conceptmon_tb.alert_rules import CRITICAL, RULES
-from conceptmon_tb.integrations.lightning import ConceptMonitorCallback, LightningHooks, trainers_writer
+from conceptmon_tb.integrations.lightning import (
+    ConceptMonitorCallback,
+    LightningHooks,
+    tensorboard_logger,
+    trainers_writer,
+)
 from conceptmon_tb.writer import alerts_of
 
 Severity = Literal["warning", "critical"]
@@ -66,8 +71,16 @@ class ConceptEarlyStopping(LightningHooks):
         self._looks = 0
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
-        """Refuse an order in which every epoch would be judged one epoch late."""
+        """Refuse a Trainer that logs nowhere, and an order that would judge every epoch one epoch late."""
+        if trainer.fast_dev_run:
+            return
+        tensorboard_logger(trainer, type(self).__name__)
         places = [i for i, one in enumerate(trainer.callbacks) if isinstance(one, ConceptMonitorCallback)]
+        if not places:
+            logger.warning(
+                "ConceptEarlyStopping has no ConceptMonitorCallback beside it in Trainer(callbacks=...): it "
+                "can end the training only on concepts that the module itself logs"
+            )
         if places and trainer.callbacks.index(self) < max(places):
             raise ValueError(
                 "list ConceptEarlyStopping behind ConceptMonitorCallback in Trainer(callbacks=...)"

@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 from torch import Tensor, nn
 
 import conceptmon_tb as cm
@@ -99,6 +100,18 @@ def test_every_second_step_counts_accumulated_batches_as_one_step(
     fit(tmp_path, watch, accumulate_grad_batches=3, max_epochs=5)
     assert steps(tmp_path, "loss_epoch") == [0, 1, 2, 3, 4]
     assert steps(tmp_path) == [-1, 1, 3]
+
+
+def test_alerts_hear_the_loss_of_the_step_and_not_the_mean_of_the_epoch_before(
+    tmp_path: Path, monitor: cm.ConceptMonitor
+) -> None:
+    fit(tmp_path, ConceptMonitorCallback(monitor, every_n_steps=1), max_epochs=2)
+    folder = tmp_path / "run" / "version_0"
+    log = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    logged = {event.step: make_ndarray(event.tensor_proto).item() for event in log.Tensors("loss_step")}
+    heard = {step: scalars.get("loss") for step, scalars in cm.read_run(folder).training.items()}
+    assert heard == pytest.approx(logged)
+    assert list(heard) == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_axis_may_be_epochs_and_the_layers_those_of_a_part(tmp_path: Path) -> None:

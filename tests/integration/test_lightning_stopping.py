@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,6 +100,17 @@ def test_a_training_goes_on_where_nothing_counts_or_it_is_only_told(
 def test_an_order_that_would_judge_too_late_is_refused(tmp_path: Path, monitor: cm.ConceptMonitor) -> None:
     with pytest.raises(ValueError, match="behind ConceptMonitorCallback"):
         fit(tmp_path, ConceptEarlyStopping(), ConceptMonitorCallback(monitor))
+
+
+def test_alone_it_says_what_is_missing_and_without_a_logger_nothing_is_trained(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(tmp_path, ConceptEarlyStopping(), fast_dev_run=True)
+    assert "Concept" not in caplog.text
+    assert fit(tmp_path, ConceptEarlyStopping(), max_epochs=1).current_epoch == 1
+    assert "has no ConceptMonitorCallback beside it" in caplog.text
+    with pytest.raises(MisconfigurationException, match="ConceptEarlyStopping works with"):
+        fit(tmp_path, ConceptEarlyStopping(), logger=False)
 
 
 @pytest.mark.parametrize(
