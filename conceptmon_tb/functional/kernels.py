@@ -24,7 +24,7 @@ Counts = npt.NDArray[np.uint32]
 Keys = npt.NDArray[np.int64]
 
 TILE = 64
-"""Concepts of one table of `log_products`: of 10,000 images it stays in the processor's second cache."""
+"""Concepts of one table of likelihoods: of 10,000 images it stays in the processor's second cache."""
 
 _BITS_OF_ROOT_HALF = np.int32(0x3F3504F3)
 _LOG_2_HIGH, _LOG_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -240,6 +240,33 @@ def log_products(table: Floats, sets: Counts, slope: Floats, group: int, first: 
             series = _THIRD + t * (_FIFTH + t * (_SEVENTH + t * _NINTH))
             twos = np.float32(exponent[c])
             out[n, first + c] = twos * _LOG_2_HIGH + (twos * _LOG_2_LOW + (s + s) * (one + t * series))
+
+
+@_kernel("void(float32[:, ::1], uint32[:, ::1], int64, float32[:, ::1])", reorder=True)
+def add_rows(table: Floats, sets: Counts, first: int, out: Floats) -> None:
+    """`out[n, first + c]` = sum over r of `table[sets[n, r], c]` for one tile.
+
+    Args:
+        table: `(images, TILE)`.
+        sets: `(sets, k)` images.
+        first: Column of `out` of the tile's first concept.
+        out: `(sets, concepts)`.
+    """
+    size, width = sets.shape[1], min(TILE, out.shape[1] - first)
+    fours, total = size - size % 4, np.empty(TILE, np.float32)
+    for n in range(sets.shape[0]):
+        total[:] = 0
+        for r in range(0, fours, 4):  # four at once, as above, which also rounds less
+            p, q = table[sets[n, r]], table[sets[n, r + 1]]
+            u, v = table[sets[n, r + 2]], table[sets[n, r + 3]]
+            for c in range(TILE):
+                total[c] += (p[c] + q[c]) + (u[c] + v[c])
+        for r in range(fours, size):
+            p = table[sets[n, r]]
+            for c in range(TILE):
+                total[c] += p[c]
+        for c in range(width):
+            out[n, first + c] = total[c]
 
 
 @_kernel("void(float32[:, ::1], boolean)", reorder=True)

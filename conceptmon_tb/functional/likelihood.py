@@ -1,17 +1,20 @@
 """Log-likelihood of concepts given sets of images: the inner loop of (soft-)WPMI.
 
-`log p(d | B)` is a sum of `log(1 + q_r (p(d | x_r) - 1) + min_prob)` over the set's images. It is computed
-as the logarithm of a product, for a block of concepts at a time: of the softmax over all concepts only the
-normaliser of each image must be known first.
+`log p(d | B)` is a sum of `log(1 + q_r (p(d | x_r) - 1) + min_prob)` over the set's images. Where membership
+q_r falls with the rank r it is computed as the logarithm of a product of probabilities; where all images
+belong alike (WPMI), as a sum of logarithms, which do not change. Either is done for a block of concepts at a
+time: of the softmax over all concepts only the normaliser of each image must be known first.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -34,7 +37,8 @@ class LogLikelihood:
         scale: Factor of the cosines in the softmax over concepts.
         membership: q_r by rank, in (0, 1].
         min_prob: Added to every probability before the logarithm.
-        cache_bytes: Largest table of probabilities to keep; a larger one is made anew for each call.
+        cache_bytes: Largest table of (logarithms of) probabilities to keep; a larger one is made anew for
+            each call.
 
     Attributes:
         constant: What all log-likelihoods have in common. Calls leave it out: it is large, and float32 would
@@ -57,8 +61,13 @@ class LogLikelihood:
         rest = [max(1 - q + min_prob, 1 / _LARGEST_PRODUCT) for q in membership]
         self._slope = [q / c for q, c in zip(membership, rest, strict=True)]
         self._group = max(1, int(math.log(_LARGEST_PRODUCT) / math.log1p(max(self._slope))))
-        self.constant = math.fsum(map(math.log, rest))
         images, concepts = concept_activations.shape
+        self._adds = len(set(membership)) == 1
+        if self._adds:  # relative to the mean probability: logarithms near 0, of which float32 keeps more
+            mean = rest[0] + membership[0] / concepts
+            self._factor, self._rest = membership[0] / mean, rest[0] / mean
+            rest = [mean] * len(rest)
+        self.constant = math.fsum(map(math.log, rest))
         self._keep = 4 * images * concepts <= cache_bytes
         self._kept: list[tuple[slice, Tensor]] = []
 
@@ -74,7 +83,8 @@ class LogLikelihood:
         Raises:
             RuntimeError: The concept activations were changed in place.
         """
-        kernels = kernels_for(self._activations) if self._group >= _FACTORS_AT_ONCE else None
+        few = not self._adds and self._group < _FACTORS_AT_ONCE
+        kernels = None if few else kernels_for(self._activations)
         likelihood = self._normaliser.new_empty((image_sets.shape[0], self._activations.shape[1]))
         if image_sets.shape[0] == 0:
             return likelihood
@@ -89,7 +99,10 @@ class LogLikelihood:
         return likelihood
 
     def _tables(self, tile: int) -> Iterator[list[tuple[slice, Tensor]]]:
-        """Tables of probabilities, each `(images, tile)` float32 of some concepts, a few at a time."""
+        """Tables, each `(images, tile)` float32 of some concepts, a few at a time.
+
+        They hold what `_compiled` multiplies or adds up: probabilities, or logarithms of them.
+        """
         if self._kept and self._kept[0][1].shape[1] == tile:
             yield self._kept
             return
@@ -107,39 +120,56 @@ class LogLikelihood:
         for start in range(0, len(parts), at_once):
             tables = list(zip(parts[start : start + at_once], memory, strict=False))
             for part, table in tables:
-                inside = table[:, : part.stop - part.start]
-                cosines = self._activations[:, part].float()
-                torch.add(self._normaliser, cosines, alpha=self._scale, out=inside)
-                inside.exp_()
+                self._fill(table[:, : part.stop - part.start], part)
             if self._keep:
                 self._kept = tables
             yield tables
 
+    def _fill(self, table: Tensor, part: slice) -> None:
+        torch.add(self._normaliser, self._activations[:, part].float(), alpha=self._scale, out=table)
+        table.exp_()
+        if self._adds:
+            table.mul_(self._factor).add_(self._rest).log_()
+
     def _compiled(
         self, kernels: ModuleType, image_sets: Tensor, tables: list[tuple[slice, Tensor]], out: Tensor
     ) -> None:
-        size = len(self._slope) + -len(self._slope) % _FACTORS_AT_ONCE
-        sets = np.zeros((len(image_sets), size), np.uint32)
-        sets[:, : len(self._slope)] = image_sets.numpy()
-        slope = np.zeros(size, np.float32)  # ranks beyond the last have slope 0, which is a factor of 1
-        slope[: len(self._slope)] = self._slope
+        sets, slope = self._padded(image_sets)
         group = self._group - self._group % _FACTORS_AT_ONCE
         likelihood = out.numpy()
         pieces = [(part.start, table.numpy()) for part, table in tables]
         split = -(-torch.get_num_threads() // len(pieces))  # few concepts: threads share the image sets
         chunk = -(-len(sets) // split)
+        own = threading.local()  # memory of a thread, which stays in its cache from tile to tile
 
-        def multiply(work: slice) -> None:
+        def work_on(work: slice) -> None:
             for task in range(work.start, work.stop):
                 first, table = pieces[task // split]
                 rows = slice(task % split * chunk, (task % split + 1) * chunk)
-                near = table.copy() if len(table) <= min(_ROWS_IN_CACHE, sets[rows].size) else table
-                kernels.log_products(near, sets[rows], slope, group, first, likelihood[rows])
+                if len(table) <= min(_ROWS_IN_CACHE, sets[rows].size):
+                    if not hasattr(own, "near"):
+                        own.near = np.empty_like(table)
+                    np.copyto(own.near, table)
+                    table = own.near
+                if self._adds:
+                    kernels.add_rows(table, sets[rows], first, likelihood[rows])
+                else:
+                    kernels.log_products(table, sets[rows], slope, group, first, likelihood[rows])
 
-        in_threads(multiply, len(pieces) * split, 1)
+        in_threads(work_on, len(pieces) * split, 1)
+
+    def _padded(self, image_sets: Tensor) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
+        """The sets and slopes, for products with ranks of slope 0, a factor of 1, up to whole groups."""
+        size = len(self._slope)
+        padded = size if self._adds else size + -size % _FACTORS_AT_ONCE
+        sets = np.zeros((len(image_sets), padded), np.uint32)
+        sets[:, :size] = image_sets.numpy()
+        slope = np.zeros(padded, np.float32)
+        slope[:size] = self._slope
+        return sets, slope
 
     def _with_torch(self, image_sets: Tensor, table: Tensor, out: Tensor) -> None:
-        """What `kernels.log_products` does, in float32 throughout."""
+        """What `kernels.add_rows` and `kernels.log_products` do, in float32 throughout."""
         width = out.shape[1]
         sets_at_once = max(8, _ELEMENTS_AT_ONCE // width)
         for sets, total in zip(
@@ -149,6 +179,9 @@ class LogLikelihood:
             product = torch.ones_like(total)
             for rank, images in enumerate(sets.T.contiguous()):
                 factor = table.index_select(0, images)[:, :width]
+                if self._adds:
+                    total.add_(factor)
+                    continue
                 product.addcmul_(product, factor, value=self._slope[rank])
                 if rank % self._group == self._group - 1 or rank == len(self._slope) - 1:
                     total.add_(product.log_())
