@@ -18,6 +18,7 @@ from PIL import Image
 from torch import nn
 
 import conceptmon_tb as cm
+from conceptmon_tb.embedding_cache import EmbeddingCache
 from demo.case_studies.loop import Recipe, evaluate, fit
 from demo.case_studies.networks import LAYERS, make_network
 from demo.case_studies.pictures import Task, make_task
@@ -56,9 +57,11 @@ class Bench:
 
     @cached_property
     def encoder(self) -> cm.ConceptEncoder:
-        """Of images and words."""
+        """Of images and words; it sees the probe set once for all monitors and studies."""
         if not self.settings.encoder:
-            return cm.WorldEncoder()
+            encoder = cm.WorldEncoder()
+            encoder.cache = EmbeddingCache(self.settings.logdir / "embeddings")
+            return encoder
         name, _, weights = self.settings.encoder.partition(":")
         return cm.OpenClipEncoder(name, pretrained=weights or None, device=self.settings.device)
 

@@ -105,7 +105,7 @@ def _one_epoch(
         loss = F.cross_entropy(logits, labels)
         added = loss.new_zeros(()) if penalty is None else penalty(numbers)
         optimizer.zero_grad(set_to_none=True)
-        (loss + added).backward()
+        (loss + added).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         loss_sum = loss_sum + loss.detach() * len(labels)

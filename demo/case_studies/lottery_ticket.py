@@ -57,7 +57,7 @@ def prune_iteratively(
     recipe = Recipe(settings.stage_epochs, settings.batch, settings.learning_rate)
     # torch.nn.utils.prune flattens weights, which a channels-last layout does not allow.
     network = bench.network(seed)
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network.to(memory_format=torch.contiguous_format)
     untouched = deepcopy(network)
     initial = deepcopy(network.state_dict())
     for stage in range(settings.stages + 1):

@@ -78,7 +78,7 @@ class Task:
         chosen = torch.arange(len(labels))
         if limit is not None and limit < len(labels):
             chosen = torch.linspace(0, len(labels) - 1, limit).long()
-        for part in chosen.to(self.device).split(size):
+        for part in torch.split(chosen.to(self.device), size):
             yield self.normalize(images[part]), labels[part]
 
     def _on_device(self, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:

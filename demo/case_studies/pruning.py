@@ -76,4 +76,4 @@ def prune_at_random(network: nn.Module, like: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for module, mask in zip(prunable(network), masks_of(like), strict=True):
         shuffled = mask.flatten()[torch.randperm(mask.numel(), generator=generator).to(mask.device)]
-        prune.custom_from_mask(module, "weight", shuffled.view_as(mask))
+        prune.custom_from_mask(module, "weight", shuffled.view_as(mask))  # type: ignore[no-untyped-call]
