@@ -1,13 +1,13 @@
 """What monitoring costs in each training loop, relative to the bare forward passes over the same images.
 
 A loop of one's own, Lightning's Trainer, Transformers' Trainer and Accelerate train ResNet-18 (random
-weights), with a monitor and without, for one tiny epoch and for a few more. What the further epochs add with
-a monitor, less what they add without, is what monitoring costs in that loop: forward passes over the probe,
-scoring, writing, and whatever the library does around a callback. It is divided by the time of the bare
-forward passes over the same tensors, in evaluation mode and without gradients. All arms take turns in one
-process with the same number of threads. What the first epoch costs beyond that, once for a run (the concept
-space and thumbnails are written), is told apart; what is done once for a monitor (decoding and encoding the
-probe, the map) is done before.
+weights) for a few tiny epochs, with a monitor and without. The data set knows when an epoch begins, so the
+time between two epochs is the same in every loop; what it is longer with a monitor is what monitoring costs
+there: forward passes over the probe, scoring, writing, and whatever the library does around a callback. Each
+look is divided by the time of the bare forward passes that run right after it over the same tensors, in
+evaluation mode and without gradients. What the first look costs beyond the others, once for a run (the
+concept space and thumbnails are written), is told apart; what is done once for a monitor (decoding and
+encoding the probe, the map) is done before.
 
 Run: python -m benchmarks.integrations [--write]
 """
@@ -18,17 +18,18 @@ import argparse
 import logging
 import os
 import platform
+import statistics
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset
 
 import conceptmon_tb as cm
 
@@ -37,8 +38,7 @@ LAYERS = ["net.layer2", "net.layer3", "net.layer4"]
 BATCHES, BATCH, CLASSES, SIZE = 2, 8, 10, 64
 TARGET = 1.05
 
-Run = Callable[[nn.Module, int, Path, "cm.ConceptMonitor | None"], None]
-Times = tuple[float, float]
+Run = Callable[[nn.Module, "Images", int, Path, "cm.ConceptMonitor | None"], None]
 
 
 class Classifier(nn.Module):
@@ -56,20 +56,63 @@ class Classifier(nn.Module):
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
 
 
-def loader() -> DataLoader[Any]:
-    images, labels = torch.rand(BATCHES * BATCH, 3, SIZE, SIZE), torch.randint(CLASSES, (BATCHES * BATCH,))
-    return DataLoader(TensorDataset(images, labels), BATCH, shuffle=True)
+class Images(Dataset[Any]):
+    """Random pictures, which note when an epoch begins; they must be read in the training's own process.
+
+    Args:
+        meanwhile: Called at the beginning of each epoch but the first; what it takes is no epoch's time.
+    """
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.pictures = torch.rand(BATCHES * BATCH, 3, SIZE, SIZE)
+        self.labels = torch.randint(CLASSES, (BATCHES * BATCH,))
+        self.meanwhile, self.asked, self.in_dicts = meanwhile, 0, False
+        self.epochs: list[Times] = []
+        self._began: Times | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, i: int) -> Any:
+        if self.asked % len(self) == 0:
+            if self._began is not None:
+                self.epochs.append(clock() - self._began)
+                self.meanwhile()
+            self._began = clock()
+        self.asked += 1
+        pixels, label = self.pictures[i], self.labels[i]
+        return {"pixel_values": pixels, "labels": label} if self.in_dicts else (pixels, label)
+
+    def batches(self) -> DataLoader[Any]:
+        """One epoch."""
+        return DataLoader(self, BATCH, shuffle=True)
+
+
+class Times(NamedTuple):
+    """Seconds by the wall's clock, and of processor time: the latter holds on a busy machine too."""
+
+    wall: float
+    cpu: float
+
+    def __sub__(self, other: Times) -> Times:
+        return Times(self.wall - other.wall, self.cpu - other.cpu)
+
+
+def clock() -> Times:
+    return Times(time.perf_counter(), time.process_time())
 
 
 def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
 
-def run_plain(model: nn.Module, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None) -> None:
+def run_plain(
+    model: nn.Module, data: Images, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None
+) -> None:
     optimizer = optimizer_of(model)
     with cm.ConceptWriter(folder, monitor=monitor) as writer:
         for epoch in range(epochs):
-            for images, labels in loader():
+            for images, labels in data.batches():
                 loss = model(images, labels)["loss"]
                 optimizer.zero_grad()
                 loss.backward()
@@ -79,12 +122,14 @@ def run_plain(model: nn.Module, epochs: int, folder: Path, monitor: cm.ConceptMo
                 writer.add_concepts(model, epoch)
 
 
-def run_accelerate(model: nn.Module, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None) -> None:
+def run_accelerate(
+    model: nn.Module, data: Images, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None
+) -> None:
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=True, log_with="tensorboard", project_dir=folder)
     accelerator.init_trackers("run")
-    prepared, optimizer, batches = accelerator.prepare(model, optimizer_of(model), loader())
+    prepared, optimizer, batches = accelerator.prepare(model, optimizer_of(model), data.batches())
     for epoch in range(epochs):
         for images, labels in batches:
             loss = prepared(images, labels)["loss"]
@@ -99,7 +144,9 @@ def run_accelerate(model: nn.Module, epochs: int, folder: Path, monitor: cm.Conc
     accelerator.end_training()
 
 
-def run_lightning(model: nn.Module, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None) -> None:
+def run_lightning(
+    model: nn.Module, data: Images, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None
+) -> None:
     import lightning.pytorch as pl
 
     from conceptmon_tb.integrations.lightning import ConceptMonitorCallback
@@ -128,15 +175,17 @@ def run_lightning(model: nn.Module, epochs: int, folder: Path, monitor: cm.Conce
         enable_checkpointing=False,
         log_every_n_steps=1,
     )
-    trainer.fit(Module(), loader())
+    trainer.fit(Module(), data.batches())
 
 
-def run_transformers(model: nn.Module, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None) -> None:
+def run_transformers(
+    model: nn.Module, data: Images, epochs: int, folder: Path, monitor: cm.ConceptMonitor | None
+) -> None:
     import transformers
 
     from conceptmon_tb.integrations.transformers import ConceptMonitorCallback
 
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder)
+    os.environ["TENSORBOARD_LOGGING_DIR"], data.in_dicts = str(folder), True
     trainer = transformers.Trainer(
         model,
         transformers.TrainingArguments(
@@ -149,7 +198,7 @@ def run_transformers(model: nn.Module, epochs: int, folder: Path, monitor: cm.Co
             save_strategy="no",
             disable_tqdm=True,
         ),
-        train_dataset=[{"pixel_values": image, "labels": label} for image, label in loader().dataset],
+        train_dataset=data,
         callbacks=[] if monitor is None else [ConceptMonitorCallback(monitor)],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -168,9 +217,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=2000, help="of the probe")
-    parser.add_argument("--epochs", type=int, default=2, help="after the first")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=1000, help="of the probe")
+    parser.add_argument("--looks", type=int, default=5, help="after the first")
     parser.add_argument("--loops", nargs="+", choices=list(LOOPS), default=list(LOOPS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--write", action="store_true", help=f"write docs/{DOCUMENT.name}")
@@ -192,58 +240,42 @@ def main() -> None:
 
 
 def compare(name: str, run: Run, monitor: cm.ConceptMonitor, options: argparse.Namespace) -> dict[str, Any]:
-    """Time the three arms in turns, in another order every round, once the library is loaded and warm."""
-    train(run, 1, monitor)
-    more = options.epochs
-    rounds: list[dict[str, Times]] = []
-    for round_number in range(options.rounds):
-        arms: dict[str, Callable[[], None]] = {
-            "one without": lambda: train(run, 1, None),
-            "one with": lambda: train(run, 1, monitor),
-            "bare": lambda: forward(monitor.probe, more),
-            "all with": lambda: train(run, 1 + more, monitor),
-            "all without": lambda: train(run, 1 + more, None),
-        }
-        order = list(arms) if round_number % 2 else list(arms)[::-1]
-        rounds.append({arm: measure(arms[arm]) for arm in order})
-    # Other work on the machine only ever adds time: the fastest of all rounds is nearest to the truth.
-    wall, cpu = ({arm: min(times[arm][clock] for times in rounds) for arm in rounds[0]} for clock in (0, 1))
+    """Train with a monitor and without; the first epoch loads the library, and is not counted."""
+    bare: list[Times] = []
+    without = Images()
+    train(run, without, options.looks + 2, None)
+    watched = Images(lambda: bare.append(time_forward(monitor.probe)))
+    train(run, watched, options.looks + 2, monitor)
+    epoch = Times(*(statistics.median(clocks) for clocks in zip(*without.epochs[1:], strict=True)))
+    first, *looks = (seconds - epoch for seconds in watched.epochs)
+    ratios = [
+        (look.wall / passes.wall, look.cpu / passes.cpu) for look, passes in zip(looks, bare[1:], strict=True)
+    ]
+    wall, cpu = (statistics.median(clocks) for clocks in zip(*ratios, strict=True))
+    cost = statistics.median(look.wall for look in looks)
     return {
         "loop": name,
-        "bare": wall["bare"] / more,
-        "epoch": (wall["all without"] - wall["one without"]) / more,
-        "cost": added(wall) / more,
-        "once": wall["one with"] - wall["one without"] - added(wall) / more,
-        "wall": added(wall) / wall["bare"],
-        "cpu": added(cpu) / cpu["bare"],
+        "bare": statistics.median(passes.wall for passes in bare[1:]),
+        "epoch": epoch.wall,
+        "cost": cost,
+        "once": first.wall - cost,
+        "wall": wall,
+        "cpu": cpu,
     }
 
 
-def added(seconds: dict[str, float]) -> float:
-    """What monitoring adds to all epochs but the first."""
-    with_monitor = seconds["all with"] - seconds["one with"]
-    return with_monitor - (seconds["all without"] - seconds["one without"])
-
-
-def train(run: Run, epochs: int, monitor: cm.ConceptMonitor | None) -> None:
+def train(run: Run, data: Images, epochs: int, monitor: cm.ConceptMonitor | None) -> None:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        run(Classifier(), epochs, Path(folder), monitor)
+        run(Classifier(), data, epochs, Path(folder), monitor)
 
 
 @torch.no_grad()
-def forward(probe: cm.ProbeSet, epochs: int) -> None:
-    model = Classifier().eval()
-    for _ in range(epochs):
-        for batch in probe.batches():
-            model(batch)
-
-
-def measure(act: Callable[[], None]) -> Times:
-    """Seconds by the wall's clock, and of processor time: the latter holds on a busy machine too."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    act()
-    return time.perf_counter() - wall, time.process_time() - cpu
+def time_forward(probe: cm.ProbeSet) -> Times:
+    model, began = Classifier().eval(), clock()
+    for batch in probe.batches():
+        model(batch)
+    return clock() - began
 
 
 def quiet() -> None:
@@ -257,17 +289,15 @@ def as_document(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
     lines = [
         "# What monitoring costs in each training loop",
         "",
-        f"Written by `python -m benchmarks.integrations --write`, not by hand: the fastest of "
-        f"{options.rounds} rounds, {options.threads} thread(s), {platform.machine()}, "
-        f"torch {torch.__version__}.",
+        f"Written by `python -m benchmarks.integrations --write`, not by hand: medians of {options.looks} "
+        f"looks, {options.threads} thread(s), {platform.machine()}, torch {torch.__version__}.",
         "",
         f"ResNet-18, three layers, {options.images:,} probe images at {SIZE} px, the bundled encoder.",
-        f"An epoch is tiny ({BATCHES} batches of {BATCH}) and ends with one look at the model. *Monitoring*",
-        f"is what {options.epochs} further epochs add with a monitor, less what they add without, for each.",
-        "*Ratio* is that over the bare forward passes of the same images, by the wall's clock and by",
-        f"processor time; 1 would be forward passes and nothing else, and the target is at most {TARGET} by",
-        "processor time. *Once* is what the first epoch of a run costs beyond that. All arms take turns in",
-        "one process.",
+        f"An epoch is tiny ({BATCHES} batches of {BATCH}) and ends with one look at the model.",
+        "*Monitoring* is what a look adds to the time from epoch to epoch. *Ratio* is that over the bare",
+        "forward passes of the same images after each look, by the wall's clock and by processor time;",
+        f"1 would be forward passes and nothing else, and the target is at most {TARGET} by processor time.",
+        "*Once* is what the first look of a run costs beyond the others.",
         "",
         "| loop | epoch, s | bare forwards, s | monitoring, s | ratio, wall | ratio, CPU | met | once, s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
