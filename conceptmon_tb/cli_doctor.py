@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CLEAN, PROBLEMS, USAGE = 0, 1, 2
+CLEAN, PROBLEMS, FAILED = 0, 1, 2
 _DELAY = 1.0  # seconds before a progress bar is worth its place
 
 _EXAMPLES = """\
@@ -17,7 +17,8 @@ examples:
   conceptmon doctor runs/resnet18 --json          for programs
   conceptmon doctor runs --repair runs_clean      a clean copy; the original stays as it is
 
-exit code: 0 clean, 1 problems found, 2 wrong usage (nothing was examined). docs/resume.md explains findings.
+exit code: 0 clean, 1 problems found, 2 wrong usage, or a copy that could not be written.
+docs/resume.md explains findings.
 """
 
 
@@ -51,18 +52,25 @@ def _run_doctor(args: argparse.Namespace) -> int:
             check_out(args.logdir, args.repair)
     except (OSError, ValueError) as error:
         print(f"conceptmon doctor: {error}", file=sys.stderr)
-        return USAGE
+        return FAILED
     with _progress("examining", total) as progress:
         found = examine(args.logdir, progress)
-    made = None
+    if not args.json:
+        print("\n".join(report_lines(found)), flush=True)
+    made, failure = None, ""
     if args.repair is not None:
-        with _progress("copying", 2 * total) as progress:
-            made = repair(args.logdir, args.repair, progress)
+        try:
+            with _progress("copying", 2 * total) as progress:
+                made = repair(args.logdir, args.repair, progress)
+        except OSError as error:
+            failure = f"conceptmon doctor: the copy could not be written, and is removed again: {error}"
     if args.json:
         print(to_json(found, made))
-    else:
-        lines = (*report_lines(found), *(repair_lines(made) if made is not None else ()))
-        print("\n".join(lines))
+    elif made is not None:
+        print("\n".join(repair_lines(made)))
+    if failure:
+        print(failure, file=sys.stderr)
+        return FAILED
     return CLEAN if found.is_clean else PROBLEMS
 
 
@@ -71,5 +79,7 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], object]]:
     """A progress bar on stderr, for work that takes longer than a moment."""
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=what, unit="B", unit_scale=True, delay=_DELAY, leave=False) as bar:
+    with tqdm(
+        total=total, desc=what, unit="B", unit_scale=True, delay=_DELAY, leave=False, disable=None
+    ) as bar:
         yield bar.update

@@ -83,6 +83,42 @@ def event_files(folder: str | Path) -> list[Path]:
     )
 
 
+def run_folders(top: str | Path, on_error: Callable[[OSError], object] | None = None) -> list[Path]:
+    """Return all folders at and below one that hold event files: TensorBoard's runs.
+
+    Links are followed, as TensorBoard does; but a folder that several names lead to is taken once.
+
+    Args:
+        top: A log directory; it exists.
+        on_error: Called for each folder that cannot be looked into.
+
+    Returns:
+        Paths below `top`, sorted.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    folders, links = [Path(top)], []
+    while folders or links:
+        folder = folders.pop() if folders else links.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                inside = [(Path(entry.path), entry.is_dir(), entry.is_symlink()) for entry in entries]
+        except OSError as error:
+            if on_error is not None:
+                on_error(error)
+            continue
+        if any(is_event_file(path) for path, is_folder, _ in inside if not is_folder):
+            found.append(folder)
+        below = sorted((path, is_link) for path, is_folder, is_link in inside if is_folder)
+        folders += [path for path, is_link in below if not is_link]
+        links += [path for path, is_link in below if is_link]
+    return sorted(found)
+
+
 def read_records(
     path: str | Path,
     *,
@@ -208,9 +244,10 @@ def _find_record(file: BinaryIO, start: int, end: int) -> int:
         window = np.frombuffer(file.read(_WINDOW + HEADER_BYTES), np.uint8)
         places = max(len(window) - HEADER_BYTES + 1, 0)
         zero = window == 0
-        # No record has 4 GiB: the upper half of the length is zero. That leaves few places to look at.
-        likely = zero[4 : 4 + places] & zero[5 : 5 + places] & zero[6 : 6 + places] & zero[7 : 7 + places]
-        offsets = np.flatnonzero(likely)
+        # No record has 4 GiB: the upper half of the length is zero; its checksum is not. That leaves few
+        # places to look at, also in a hole of zeros.
+        four = zero[:-3] & zero[1:-2] & zero[2:-1] & zero[3:]
+        offsets = np.flatnonzero(four[4 : 4 + places] & ~four[8 : 8 + places])
         lengths, where = np.unique(_numbers_at(window, offsets), return_inverse=True)  # zeros come in runs
         crcs = np.array([masked_crc32c(_LENGTH.pack(length)) for length in lengths.tolist()], np.uint32)
         for found in offsets[crcs[where] == _numbers_at(window, offsets + 8)].tolist():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from conceptmon_tb.doctor.findings import (
@@ -19,7 +19,7 @@ from conceptmon_tb.doctor.findings import (
 )
 from conceptmon_tb.doctor.judge import Judge, split_writers
 from conceptmon_tb.doctor.survey import RunSurvey, survey_run
-from conceptmon_tb.event_files import event_files, is_event_file
+from conceptmon_tb.event_files import event_files, run_folders
 from conceptmon_tb.folder_lock import is_locked
 from conceptmon_tb.metadata import TAG_PREFIX
 
@@ -49,18 +49,26 @@ def examine(logdir: str | Path, progress: Callable[[int], object] | None = None)
         >>> for problem in found.problems: print(problem.message)  # doctest: +SKIP
     """
     top = Path(logdir)
+    closed: list[OSError] = []
     runs = []
-    for folder in run_folders(top):
+    for folder in find_runs(top, closed.append):
         is_live = is_locked(folder)
-        runs.append(_examine_run(survey_run(folder, progress), run_name(top, folder), is_live=is_live))
-    return Examination(str(logdir), tuple(runs))
+        try:
+            survey = survey_run(folder, progress)
+        except OSError as error:  # it is gone again
+            closed.append(error)
+            continue
+        runs.append(_examine_run(survey, run_name(top, folder), is_live=is_live))
+    runs += [_closed_folder(run_name(top, Path(error.filename)), error) for error in closed]
+    return Examination(str(logdir), tuple(sorted(runs, key=lambda run: run.name)))
 
 
-def run_folders(logdir: str | Path) -> list[Path]:
+def find_runs(logdir: str | Path, on_error: Callable[[OSError], object] | None = None) -> list[Path]:
     """Return all folders with event files, as TensorBoard finds its runs.
 
     Args:
         logdir: A log directory.
+        on_error: Called for each folder that cannot be looked into.
 
     Returns:
         Sorted by name.
@@ -76,16 +84,17 @@ def run_folders(logdir: str | Path) -> list[Path]:
         )
     if not top.is_dir():
         raise NotADirectoryError(f"LOGDIR {str(logdir)!r} is a file; pass the directory that holds it")
-    folders = [
-        Path(folder)
-        for folder, _, names in os.walk(top)
-        if any(is_event_file(Path(folder, n)) for n in names)
-    ]
+    closed: list[OSError] = []
+    folders = run_folders(top, closed.append)
     if not folders:
+        unread = f" ({len(closed)} folders may not be read)" if closed else ""
         raise FileNotFoundError(
-            f"no event files in {str(logdir)!r} nor below it; pass a TensorBoard log directory"
+            f"no event files in {str(logdir)!r} nor below it{unread}; pass a TensorBoard log directory"
         )
-    return sorted(folders)
+    if on_error is not None:
+        for error in closed:
+            on_error(error)
+    return folders
 
 
 def run_name(logdir: Path, folder: Path) -> str:
@@ -99,7 +108,17 @@ def total_bytes(logdir: str | Path) -> int:
     Args:
         logdir: A log directory.
     """
-    return sum(path.stat().st_size for folder in run_folders(logdir) for path in event_files(folder))
+    sizes = 0
+    for path in (path for folder in find_runs(logdir) for path in event_files(folder)):
+        with suppress(OSError):  # it is gone again
+            sizes += path.stat().st_size
+    return sizes
+
+
+def _closed_folder(name: str, error: OSError) -> RunExamination:
+    """A folder below the log directory that nobody can look into; there may be runs in it."""
+    finding = Finding("damage", "unreadable", f"the folder cannot be read: {error.strerror or error}")
+    return RunExamination(name, 0, False, (), (), (), 0, (), {}, (finding,))
 
 
 def _examine_run(run: RunSurvey, name: str, *, is_live: bool) -> RunExamination:

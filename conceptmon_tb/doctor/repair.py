@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,13 +18,14 @@ from typing import BinaryIO
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from conceptmon_tb.doctor.examine import run_folders, run_name
+from conceptmon_tb.doctor.examine import find_runs, run_name
 from conceptmon_tb.doctor.judge import Judge, split_writers
 from conceptmon_tb.doctor.survey import Entry, Place, RunSurvey, payload_bytes, payload_kind, survey_run
 from conceptmon_tb.event_files import frame_record, read_record_at
 from conceptmon_tb.metadata import ALERTS_TAG, IMAGES_TAG, SPACE_TAG, make_metadata
 
 _SOURCE = "conceptmon_tb.doctor"
+_ENDING, _UNFINISHED = ".conceptmon-doctor.0.0", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,23 @@ def repair(logdir: str | Path, out: str | Path, progress: Callable[[int], object
         FileNotFoundError: There is no such directory, or no event file in it.
         NotADirectoryError: `logdir` or `out` is a file.
         ValueError: `out` is not empty, or it is in `logdir` or the other way round.
-        OSError: The copy cannot be written.
+        OSError: The copy cannot be written; what there was of it is removed again.
     """
     top, target = Path(logdir), Path(out)
-    folders = run_folders(top)
+    folders = find_runs(top)
     check_out(top, target)
+    before = {path for path in (target, *target.parents) if path.exists()}
+    try:
+        return Repair(str(out), tuple(_write_runs(top, folders, target, progress)))
+    except BaseException:
+        _remove(target, before)
+        raise
+
+
+def _write_runs(
+    top: Path, folders: Sequence[Path], target: Path, progress: Callable[[int], object] | None
+) -> Iterator[RepairedRun]:
     taken = {run_name(top, folder) for folder in folders}
-    repaired: list[RepairedRun] = []
     for folder in folders:
         name = run_name(top, folder)
         run = survey_run(folder, progress)
@@ -87,8 +99,22 @@ def repair(logdir: str | Path, out: str | Path, progress: Callable[[int], object
             place = name if number == 0 else _free_name(name, taken)
             taken.add(place)
             if any(run.files[index].records for index in lane):
-                repaired.append(_write_run(run, Judge(run, lane), name, target / place, progress))
-    return Repair(str(out), tuple(repaired))
+                yield _write_run(run, Judge(run, lane), name, target / place, progress)
+
+
+def _remove(target: Path, before: set[Path]) -> None:
+    """Take half a copy away again, by the names that we give; folders only if nothing else is in them."""
+    for folder, _, names in os.walk(target, topdown=False):
+        for name in names:
+            if name == _UNFINISHED or name.endswith(_ENDING):
+                Path(folder, name).unlink(missing_ok=True)
+        if Path(folder) not in before:
+            with suppress(OSError):
+                Path(folder).rmdir()
+    for folder in target.parents:
+        if folder not in before:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def check_out(logdir: str | Path, out: str | Path) -> None:
@@ -107,6 +133,8 @@ def check_out(logdir: str | Path, out: str | Path) -> None:
         raise ValueError(
             f"OUT {str(out)!r} must be apart from LOGDIR {str(logdir)!r}, neither in it nor above it"
         )
+    if any(folder.resolve() in (target, *target.parents) for folder in find_runs(logdir)):
+        raise ValueError(f"OUT {str(out)!r} must be apart from LOGDIR, which has links to runs there")
     if not target.exists():
         return
     if not target.is_dir():
@@ -121,8 +149,8 @@ def _write_run(
     folder.mkdir(parents=True, exist_ok=True)
     first = run.files[judge.files[0]]
     created = first.created if first.created == first.created else 0.0
-    path = folder / f"events.out.tfevents.{int(created):010d}.conceptmon-doctor.0.0"
-    unfinished = folder / "unfinished"  # no name of an event file until it is whole
+    path = folder / f"events.out.tfevents.{int(created):010d}{_ENDING}"
+    unfinished = folder / _UNFINISHED  # no name of an event file until it is whole
     copy = _Copy(run, judge)
     with unfinished.open("wb") as file, _Sources(run) as sources:
         for event in _opening(created):

@@ -27,7 +27,7 @@ def report_lines(found: Examination) -> Iterator[str]:
         Lines of text.
     """
     for run in found.runs:
-        yield from _run_lines(run)
+        yield from map(_printable, _run_lines(run))
         yield ""
     count = len(found.problems)
     ill = sum(bool(run.problems) for run in found.runs)
@@ -49,7 +49,7 @@ def repair_lines(made: Repair) -> Iterator[str]:
     for run in made.runs:
         extra = f", {run.salvaged} of them behind a damaged place" if run.salvaged else ""
         left = f"; left out {_plural(run.dropped, 'value')}" if run.dropped else ""
-        yield f"{run.name}: {_plural(run.events, 'event')}{extra}{left} -> {run.path}"
+        yield _printable(f"{run.name}: {_plural(run.events, 'event')}{extra}{left} -> {run.path}")
     yield f"clean copy in {made.out}; the original is as it was"
 
 
@@ -120,6 +120,11 @@ def _finding_line(finding: Finding) -> str:
         return f"{finding.code}: {finding.message}"
     place = f"{finding.file}, record {finding.record} at byte {finding.offset}"
     return f"{finding.code}: {place}: {finding.message}"
+
+
+def _printable(line: str) -> str:
+    """Names come from files: what would move the cursor or is no text is shown by its number."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def _size(nbytes: int) -> str:

@@ -207,8 +207,9 @@ def _survey_file(
     run: RunSurvey, index: int, path: Path, progress: Callable[[int], object] | None
 ) -> FileSurvey:
     found = _WRITER.search(path.name)
-    file = FileSurvey(path, path.stat().st_size, writer=found["writer"] if found else "")
+    file = FileSurvey(path, 0, writer=found["writer"] if found else "")
     try:
+        file.nbytes = path.stat().st_size
         _read_file(run, index, file, progress)
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror or error}"
