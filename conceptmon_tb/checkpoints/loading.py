@@ -23,6 +23,8 @@ from torch import Tensor
 from conceptmon_tb.checkpoints.files import CheckpointError, DamagedError, listed, weights_file
 
 _ZIP_MAGIC = b"PK\x03\x04"
+_PICKLE_MAGIC = b"\x80"
+_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what torch.save wrote before it wrote zip files
 _INDEX_SUFFIX = ".index.json"
 _TRAINER_STATE = "trainer_state.json"
 _DAMAGE = (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError)
@@ -120,7 +122,7 @@ def _read_file(file: Path, allow_classes: Sequence[str], only_shapes: bool) -> A
 @contextlib.contextmanager
 def _allowed(names: Sequence[str]) -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*TorchScript archive")  # refused, and said so
+        warnings.filterwarnings("ignore", ".*(TorchScript archive|pickle protocol)")  # refused, and said so
         if not names:
             yield
             return
@@ -161,10 +163,20 @@ def _refusal(file: Path, message: str) -> CheckpointError:
     """Say which objects keep a file from being read safely, and the way out."""
     unsafe = _unsafe_names(file) or sorted(set(re.findall(r"(?:GLOBAL |<class ')([\w.]+)", message)))
     if not unsafe:
-        return DamagedError(f"{file} is damaged, or not written by torch.save: {_first_line(message)}")
+        with file.open("rb") as opened:
+            start = opened.read(len(_LEGACY_MAGIC))
+        if start.startswith(_PICKLE_MAGIC) and start != _LEGACY_MAGIC:
+            return CheckpointError(
+                f"{file} was written by pickle, not by torch.save. Such a file can run any command: do not "
+                f"load it; if you made it yourself, {_MEND}"
+            )
+        # PyTorch's own advice here is to load it unsafely.
+        reason = message.partition("WeightsUnpickler error:")[2] or "not what torch.save writes"
+        return DamagedError(f"{file} is damaged, or not written by torch.save: {_first_line(reason)}")
     modules = [name for name in unsafe if name.startswith("torch.nn.modules.")]
     what = "a whole pickled model" if modules else "more than weights"
-    if any(name.partition(".")[0] in _DANGEROUS for name in unsafe):
+    # An old format names what is built in without its module.
+    if any("." not in name or name.partition(".")[0] in _DANGEROUS for name in unsafe):
         return CheckpointError(
             f"{file} holds {what}: objects of {listed(unsafe)}. Such a file can run any command: do not "
             f"load it; if you made it yourself, {_MEND}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,15 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path: Path) -> None:
         CheckpointError, match=r"objects of builtins.getattr, .*can run any command: do not load it"
     ):
         read_checkpoint(path)
-    (tmp_path / "b.pt").write_bytes(pickle.dumps(Bomb(trace)))
-    with pytest.raises(CheckpointError):
-        read_checkpoint(tmp_path / "b.pt")
+    (tmp_path / "b.pt").write_bytes(pickle.dumps({"model": state(), "extra": Bomb(trace)}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(CheckpointError, match=r"written by pickle, not by torch\.save") as refused:
+            read_checkpoint(tmp_path / "b.pt")
+    assert not isinstance(refused.value, DamagedError), "skip_damaged must not pass over it"
+    torch.save({"model": state(), "extra": Bomb(trace)}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match="can run any command: do not load it"):
+        read_checkpoint(path)
     assert not trace.exists()
 
 
