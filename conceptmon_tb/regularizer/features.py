@@ -21,7 +21,8 @@ from tqdm.auto import tqdm
 from conceptmon_tb.embedding_cache import EmbeddingCache
 from conceptmon_tb.encoders import ConceptEncoder
 from conceptmon_tb.pictures import take_image, to_picture
-from conceptmon_tb.probe import MapDataset, ProbeSet
+from conceptmon_tb.probe import ProbeSet
+from conceptmon_tb.probe_source import MapDataset
 from conceptmon_tb.regularizer.feature_store import FeatureStore, digest_picture
 from conceptmon_tb.training_state import DEFAULT_SEED, preserve_rng_streams
 
@@ -56,12 +57,10 @@ class ImageFeatures:
         TypeError: `pictures` is no data set, or an item holds no picture.
         ValueError: No pictures, normalised or randomly augmented ones, or features that are not finite.
 
-    Example:
-        >>> from conceptmon_tb import WorldEncoder
-        >>> from conceptmon_tb.world import WorldDataset
-        >>> features = ImageFeatures(WorldDataset(3, seed=0, size=32), WorldEncoder(), progress=False)
-        >>> features[[2, 0]].shape == (2, features.encoder.dim)
-        True
+    Example::
+
+        features = ImageFeatures(CIFAR10(root), OpenClipEncoder("ViT-B-16", pretrained="openai"))
+        loader = DataLoader(features.indexed(CIFAR10(root, transform=augment)), batch_size=256, shuffle=True)
     """
 
     def __init__(

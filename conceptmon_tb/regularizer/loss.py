@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import weakref
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 from torch.utils.tensorboard import SummaryWriter
 
@@ -128,7 +130,7 @@ class ConceptDiversityLoss(nn.Module):
 
         Args:
             image_features: `(images, dim)` the encoder's features of the same images in the same order, from
-                `ImageFeatures` or elsewhere; any device, taken as constant.
+                `ImageFeatures` or elsewhere; any device and length, taken as constant.
 
         Returns:
             Scalar, beta times d_anchor (the mean over layers); in float32 also under autocast.
@@ -141,7 +143,7 @@ class ConceptDiversityLoss(nn.Module):
         """
         taken = [
             tap.take() for tap in self._taps
-        ]  # also where a check fails: a step is not mixed with the next
+        ]  # first of all: what fails leaves nothing for the next step
         self._check_features(image_features)
         answers = [
             self._check_taken(layer, pooled, len(image_features))
@@ -200,7 +202,11 @@ class ConceptDiversityLoss(nn.Module):
         this one rather than calling `add_custom_scalars` twice.
         """
         charts: dict[str, list[Any]] = {
-            layer: ["Multiline", [layer_tag(layer, "d_anchor"), layer_tag(layer, BATCH_KIND)]]
+            # Regular expressions, compared from the start of a tag: d_anchor alone is d_anchor_gated as well.
+            layer: [
+                "Multiline",
+                [f"{re.escape(layer_tag(layer, kind))}$" for kind in ("d_anchor", BATCH_KIND)],
+            ]
             for layer in self.layers
         }
         return {"Concept diversity: monitored, and of training batches": charts}
@@ -261,7 +267,7 @@ class ConceptDiversityLoss(nn.Module):
             self.to(device)
         with torch.no_grad(), _without_autocast(device):
             features = image_features.detach().to(device, self.text_embedding.dtype, non_blocking=True)
-            return features @ self.text_embedding.T
+            return F.normalize(features, dim=1) @ self.text_embedding.T
 
     def _distance(self, pooled: Tensor, concepts: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.beta > 0):
@@ -324,7 +330,7 @@ def _check_model(model: nn.Module) -> None:
             "model: nn.DataParallel runs copies of the model, whose layers no hook of the original sees; "
             "use DistributedDataParallel"
         )
-    check_ready(model)
+    check_ready(unwrap_model(model))
 
 
 def _check_values(layers: Sequence[str], answers: Sequence[Tensor], image_features: Tensor) -> None:

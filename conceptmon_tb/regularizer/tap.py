@@ -58,3 +58,6 @@ class IdleHook:
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         """Take nothing."""
+
+    def take(self) -> None:
+        """Hand over nothing."""
