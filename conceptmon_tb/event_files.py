@@ -97,7 +97,8 @@ def run_folders(top: str | Path, on_error: Callable[[OSError], object] | None = 
     """
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
-    folders, links = [Path(top)], []
+    folders: list[Path] = [Path(top)]
+    links: list[Path] = []
     while folders or links:
         folder = folders.pop() if folders else links.pop()
         try:

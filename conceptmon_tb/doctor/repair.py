@@ -111,10 +111,10 @@ def _remove(target: Path, before: set[Path]) -> None:
         if Path(folder) not in before:
             with suppress(OSError):
                 Path(folder).rmdir()
-    for folder in target.parents:
-        if folder not in before:
+    for parent in target.parents:
+        if parent not in before:
             with suppress(OSError):
-                folder.rmdir()
+                parent.rmdir()
 
 
 def check_out(logdir: str | Path, out: str | Path) -> None:
