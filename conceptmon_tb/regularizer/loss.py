@@ -177,7 +177,7 @@ class ConceptDiversityLoss(nn.Module):
         """Log d_anchor of the batches since the last call, beside what a monitor logs of the same layer.
 
         The tag is `concepts/<layer>/d_anchor_batch`; the monitor's is `concepts/<layer>/d_anchor`. Batches
-        are small probe sets: the two have the same direction, and not the same level (docs/regularizer.md).
+        are small probe sets: the two are not of the same level (docs/regularizer.md).
 
         Args:
             writer: A `ConceptWriter`, or any SummaryWriter.
