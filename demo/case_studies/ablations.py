@@ -19,6 +19,7 @@ from torch import nn
 
 import conceptmon_tb as cm
 from conceptmon_tb import world
+from conceptmon_tb.projection import ConceptMap
 from demo.case_studies.bench import Bench, run_study
 
 TEMPERATURE_FACTORS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -65,7 +66,7 @@ def make_variations(bench: Bench) -> list[Variation]:
         for factor in TEMPERATURE_FACTORS
     ]
     variations += [
-        Variation("concepts-large", bench.make_monitor(concepts=large_concepts(bench))),
+        Variation("concepts-large", large_monitor(bench)),
         Variation("detector-soft_wpmi", bench.make_monitor(cm.ClipDissect("soft_wpmi"))),
         Variation("detector-cos_cubed", bench.make_monitor(cm.ClipDissect("cos_cubed"))),
     ]
@@ -123,6 +124,15 @@ def large_concepts(bench: Bench) -> cm.ConceptSet:
     if bench.settings.encoder:
         return cm.ConceptSet.english()
     return cm.ConceptSet(list(world.KNOWN_WORDS), name="all known words")
+
+
+def large_monitor(bench: Bench) -> cm.ConceptMonitor:
+    """A monitor with the large concept set, whose words are placed on the map of the studies' own set."""
+    concepts, space = large_concepts(bench), bench.monitor.space
+    text = bench.encoder.encode_text(concepts.words).cpu().numpy()
+    own_map = ConceptMap.from_positions(space.text_embedding, space.position)
+    large_map = ConceptMap.from_positions(text, own_map.project(text), own_map.name)
+    return bench.make_monitor(concepts=concepts, concept_map=large_map)
 
 
 def make_captioner(bench: Bench) -> Callable[[list[Image.Image]], str]:

@@ -19,6 +19,7 @@ from torch import nn
 
 import conceptmon_tb as cm
 from conceptmon_tb.embedding_cache import EmbeddingCache
+from conceptmon_tb.projection import ConceptMap
 from demo.case_studies.loop import Recipe, evaluate, fit
 from demo.case_studies.networks import LAYERS, make_network
 from demo.case_studies.pictures import Task, make_task
@@ -71,20 +72,21 @@ class Bench:
         concepts: cm.ConceptSet | None = None,
         temperature: float | None = None,
         threshold: float | str = "auto",
-        probe: cm.ProbeSet | None = None,
+        concept_map: ConceptMap | None = None,
     ) -> cm.ConceptMonitor:
         """A monitor of the studies' layers; what is not given is as the settings say."""
         if detector is None:
             detector = cm.ClipDissect(self.settings.detector or None)
         return cm.ConceptMonitor(
             layers=LAYERS,
-            probe=self.probe if probe is None else probe,
+            probe=self.probe,
             concepts=concepts,
             encoder=self.encoder,
             detector=detector,
             temperature=temperature,
             threshold=threshold,
             anchors=ANCHORS if self.settings.encoder else WORLD_ANCHORS,
+            concept_map=concept_map,
             scoring_device=self.settings.device,
             strict=True,
             progress=self.settings.progress,

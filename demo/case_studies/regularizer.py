@@ -1,7 +1,8 @@
 """Case study V: the concept diversity regularizer: `python -m demo.case_studies.regularizer`.
 
-Standard training, as in study I, against the same with `beta` times d_anchor of layer4 added to the loss. The
-image encoder sees every training picture once, before the training and without augmentation.
+Standard training, as in study I, against the same with `beta` times d_anchor of layer4 added to the loss, and
+with a tenth of that. The image encoder sees every training picture once, before the training and without
+augmentation.
 
 Source: Concept-Monitor, thesis chapter 3, Eq. 3.1 and 3.2, Table 3.1.
 """
@@ -19,28 +20,34 @@ import conceptmon_tb as cm
 from demo.case_studies.bench import Bench, run_study
 from demo.case_studies.loop import Penalty
 
-REGULARIZED = "regularizer"
+REGULARIZED, GENTLE = "regularizer", "regularizer_gentle"
+GENTLE_SHARE = 0.1
+"""Of beta, in a second regularised training that tells what too much of it does."""
+
 LAYER = "layer4"
 
 
 def run(bench: Bench) -> None:
     """Train without and with the regularizer with every seed."""
-    diversity = Diversity(bench)
+    beta = bench.settings.beta
+    variants = {REGULARIZED: Diversity(bench, beta), GENTLE: Diversity(bench, GENTLE_SHARE * beta)}
     for seed in bench.seeds:
         bench.standard(seed)
-        recipe = replace(bench.recipe(), penalty=diversity.watch)
-        bench.trained(REGULARIZED, seed, recipe, "beta", each_epoch=diversity.log)
+        for variant, diversity in variants.items():
+            recipe = replace(bench.recipe(), penalty=diversity.watch)
+            bench.trained(variant, seed, recipe, "beta", each_epoch=diversity.log)
 
 
 class Diversity:
     """The regularizer of the network in training.
 
     Args:
-        bench: Gives pictures, encoder, concepts and beta.
+        bench: Gives pictures, encoder and concepts.
+        beta: Weight of d_anchor.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, bench: Bench, beta: float) -> None:
+        self._bench, self._beta = bench, beta
         self._features: cm.ImageFeatures | None = None
         self._loss: cm.ConceptDiversityLoss | None = None
 
@@ -53,13 +60,14 @@ class Diversity:
             self._features = cm.ImageFeatures(pictures, bench.encoder, progress=bench.settings.progress)
         features = self._features
         with cm.ConceptDiversityLoss(
-            network, LAYER, bench.monitor.concepts, bench.encoder, beta=bench.settings.beta
+            network, LAYER, bench.monitor.concepts, bench.encoder, beta=self._beta
         ) as loss:
             self._loss = loss
             yield lambda numbers: loss(features[numbers])
 
     def log(self, _network: nn.Module, writer: cm.ConceptWriter, epoch: int) -> None:
-        """Log d_anchor of the batches beside the monitor's."""
+        """Log d_anchor of the batches beside the monitor's, and beta."""
+        writer.add_scalar("beta", self._beta, epoch)
         if self._loss is not None and epoch:
             self._loss.log(writer, epoch)
 
