@@ -28,7 +28,7 @@ def draw_temperature(evidence: Evidence) -> Figure | None:
     tried, own = temperatures(evidence), own_temperature(evidence)
     if len(tried) < 3 or own is None:
         return None
-    figure = make_figure(4, widths=[1.5, 1, 1, 1], height=2.7)
+    figure = make_figure(4, widths=[1.5, 1, 1, 1], height=2.5)
     curves, *maps = figure.axes
     colors = mpl.colormaps["viridis_r"](np.linspace(0.12, 0.95, len(tried)))
     for (value, name), color in zip(tried, colors, strict=True):
@@ -43,7 +43,7 @@ def draw_temperature(evidence: Evidence) -> Figure | None:
     for axes, (value, name) in zip(maps, (tried[0], near, tried[-1]), strict=True):
         trial = next(iter(evidence.of(name).values()))
         draw_small_map(axes, [at(trial, -1)], [])
-        axes.set_title(f"T = {value:g}: {at(trial, -1).anchor_distance:.3f}")
+        axes.set_title(f"T = {value:g}, d_anchor {at(trial, -1).anchor_distance:.3f}")
     return figure
 
 
@@ -87,11 +87,11 @@ def draw_components(evidence: Evidence) -> Figure | None:
     seed = min(set.intersection(*(set(trials) for trials in found.values())), default=None)
     if seed is None:
         return None
-    figure = make_figure(len(found), height=2.6)
+    figure = make_figure(len(found), height=2.2)
     followed = _far_movers(found["standard"][seed])
     for axes, (name, trials) in zip(figure.axes, found.items(), strict=True):
         draw_small_map(axes, series(trials[seed]), followed)
-        axes.set_title(f"{named[name]}: {at(trials[seed], -1).anchor_distance:.3f}")
+        axes.set_title(named[name])
     return figure
 
 

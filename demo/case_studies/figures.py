@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 import conceptmon_tb as cm
@@ -91,6 +92,7 @@ def draw_band(
     if len(values) > 1:
         deviation = values.std(0, ddof=1)
         axes.fill_between(steps, mean - deviation, mean + deviation, color=color, alpha=0.15, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_bars(
@@ -178,7 +180,7 @@ def draw_lottery_ticket(evidence: Evidence) -> Figure | None:
             [100 * trial.log.scalars["accuracy/val"][stage] for stage in stages] for trial in trained.values()
         ]
         draw_band(right, stages, rows, GREEN, "trained")
-    right.set(title="accuracy of the pruned, trained network, %", xlabel="stage of pruning", ylim=(0, 100))
+    right.set(title="accuracy after training, %", xlabel="stage of pruning", ylim=(0, 100))
     add_categories(figure, left)
     return figure
 
