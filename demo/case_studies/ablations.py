@@ -47,7 +47,7 @@ class Variation:
 
 def run(bench: Bench) -> None:
     """Look at every network of standard training in all ways."""
-    for seed in bench.seeds:
+    for seed in bench.seeds("ablations"):
         network = bench.standard(seed)
         variations = [
             variation

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import conceptmon_tb as cm
+from conceptmon_tb import world
 from demo.case_studies.attack import Pgd
 from demo.case_studies.bench import Bench, run_study
 from demo.case_studies.loop import evaluate
@@ -36,14 +37,14 @@ def run(bench: Bench) -> None:
 
     def attack_now(network: nn.Module, writer: cm.ConceptWriter, epoch: int) -> None:
         if epoch == 0:
-            writer.add_text(CLASSES_TAG, json.dumps(list(bench.task.pictures.classes)), 0)
+            writer.add_text(CLASSES_TAG, json.dumps(words_of_classes(bench)), 0)
         if epoch == settings.epochs:
             streams = torch.get_rng_state()
             _, accuracy = evaluate(network, bench.task, test_attack, settings.attacked)
             torch.set_rng_state(streams)
             writer.add_scalar(ROBUST_ACCURACY, accuracy, epoch)
 
-    for seed in bench.seeds:
+    for seed in bench.seeds("adversarial"):
         network = bench.standard(seed)
         if not bench.is_done(PLAIN, seed, "epochs", "learning_rate", *_NEEDS):
             with bench.recording(PLAIN, seed, "epochs", "learning_rate", *_NEEDS) as writer:
@@ -53,6 +54,16 @@ def run(bench: Bench) -> None:
                 writer.add_concepts(network, settings.epochs)
         recipe = replace(bench.recipe(), attack=train_attack)
         bench.trained(ROBUST, seed, recipe, *_NEEDS, each_epoch=attack_now)
+
+
+def words_of_classes(bench: Bench) -> list[str]:
+    """The concepts that are target classes, by whatever name: an automobile is a car.
+
+    A class that is no concept of the set cannot be found in any neuron, and is left out.
+    """
+    concepts = bench.monitor.concepts
+    ids = {concepts.find(world.canonical(name) or name) for name in bench.task.pictures.classes}
+    return [concepts.words[i] for i in sorted(i for i in ids if i is not None)]
 
 
 if __name__ == "__main__":

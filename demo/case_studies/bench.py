@@ -24,7 +24,7 @@ from demo.case_studies.loop import Recipe, evaluate, fit
 from demo.case_studies.networks import LAYERS, make_network
 from demo.case_studies.pictures import Task, make_task
 from demo.case_studies.records import COMPLETE_TAG, SECONDS_TAG, SETTINGS_TAG, read_log
-from demo.case_studies.settings import Settings, parse_settings
+from demo.case_studies.settings import SEEDS, Settings, parse_settings
 
 WORLD_ANCHORS = ("texture", "airplane", "flower", "wheel", "forest", "red")
 ANCHORS = ("texture", "airplane", "garden", "stairs")
@@ -43,9 +43,14 @@ class Bench:
     Args:
         settings: How large everything is, and where it goes.
         task: The pictures; None: made from the settings.
+
+    Raises:
+        StudyError: There is no such device.
     """
 
     def __init__(self, settings: Settings, task: Task | None = None) -> None:
+        if settings.device.startswith("cuda") and not torch.cuda.is_available():
+            raise StudyError(f"--device {settings.device}: there is no GPU here; try --device cpu")
         self.settings = settings
         self.task = make_task(settings) if task is None else task
         torch.backends.cudnn.benchmark = False
@@ -106,10 +111,9 @@ class Bench:
         held_out = [Image.fromarray(image) for image in self.task.pictures.test_images]
         return cm.ProbeSet(held_out, transform=transform, max_images=number)
 
-    @property
-    def seeds(self) -> range:
-        """Seeds of the repetitions."""
-        return range(self.settings.seeds)
+    def seeds(self, study: str) -> range:
+        """Seeds of a study's repetitions."""
+        return range(self.settings.seeds or SEEDS[study])
 
     def folder(self, variant: str, seed: int) -> Path:
         """Where a run is."""

@@ -26,7 +26,7 @@ def run(bench: Bench) -> None:
     task = make_texture_task(settings, bench.task.pictures)
     recipe = Recipe(settings.tune_epochs, settings.batch, RATE_SHARE * settings.learning_rate)
     needs = ("epochs", "learning_rate", "tune_epochs", "texture_data")
-    for seed in bench.seeds:
+    for seed in bench.seeds("fine_tuning"):
         network = bench.standard(seed)
         if bench.is_done(FINE_TUNED, seed, *needs):
             continue

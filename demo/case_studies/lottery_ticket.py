@@ -26,7 +26,7 @@ _NEEDS = ("stages", "stage_epochs", "learning_rate")
 
 def run(bench: Bench) -> None:
     """Prune with every seed."""
-    for seed in bench.seeds:
+    for seed in bench.seeds("lottery_ticket"):
         if all(bench.is_done(variant, seed, *_NEEDS) for variant in (REWOUND, TRAINED, RANDOM)):
             continue
         with ExitStack() as stack:

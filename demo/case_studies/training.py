@@ -17,7 +17,7 @@ from demo.case_studies.bench import Bench, run_study
 def run(bench: Bench) -> None:
     """Train both kinds with every seed."""
     poor = replace(bench.recipe(), learning_rate=bench.settings.poor_rate, schedule=False)
-    for seed in bench.seeds:
+    for seed in bench.seeds("training"):
         bench.standard(seed)
         bench.trained("poor", seed, poor, "poor_rate")
 

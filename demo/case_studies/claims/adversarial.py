@@ -31,7 +31,7 @@ def _both(evidence: Evidence, figure: Callable[[Trial], float]) -> tuple[dict[in
 
 
 def target_classes(evidence: Evidence) -> tuple[str, ...]:
-    """Names of the task's classes, as the runs logged them."""
+    """The concepts that are classes of the task, as the runs logged them."""
     texts = [trial.log.texts.get("case_study/classes") for trial in evidence.of(ROBUST).values()]
     return tuple(json.loads(next((text for text in texts if text), "[]")))
 
