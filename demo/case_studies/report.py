@@ -155,6 +155,8 @@ def run_lines(evidence: Evidence, study: str) -> Iterator[str]:
     """Which runs there are, with which settings, and how well the networks do."""
     variants = _RUNS.get(study) or tuple(v for v in evidence.variants if v.startswith(f"{study}/"))
     found = [variant for variant in variants if evidence.of(variant)]
+    if not found:
+        return
     settings: dict[str, object] = {}
     for variant in found:
         for trial in evidence.of(variant).values():

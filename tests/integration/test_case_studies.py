@@ -20,6 +20,7 @@ from demo.case_studies import training
 from demo.case_studies.attack import RADIUS, Pgd
 from demo.case_studies.bench import Bench, StudyError
 from demo.case_studies.claims import CLAIMS, Evidence, Measured, Verdict, judge
+from demo.case_studies.claims.base import spread
 from demo.case_studies.claims.measures import early_share, rank_correlation
 from demo.case_studies.loop import Recipe, fit
 from demo.case_studies.networks import LAYERS, make_network
@@ -181,7 +182,9 @@ def test_every_claim_quotes_its_place_in_the_thesis() -> None:
         ((0.3, -0.1), Verdict.WEAKLY),
         ((0.1, -0.3), Verdict.FAILS),
         ((0.0, 0.0), Verdict.FAILS),
-        ((0.3, float("nan")), Verdict.FAILS),
+        ((0.3, 0.2, float("nan")), Verdict.WEAKLY),
+        ((-0.3, float("nan")), Verdict.FAILS),
+        ((float("nan"), float("nan")), Verdict.FAILS),
         ((), Verdict.UNKNOWN),
     ],
 )
@@ -191,6 +194,13 @@ def test_verdicts_follow_the_written_rule(margins: tuple[float, ...], verdict: V
 
 def test_what_was_not_run_is_not_measured() -> None:
     assert {judge(claim.measure(Evidence([]))) for claim in CLAIMS} == {Verdict.UNKNOWN}
+
+
+def test_figures_are_told_with_their_deviation_and_what_is_missing() -> None:
+    assert spread({0: 0.5}) == "0.50"
+    assert spread({0: 1.0, 1: 3.0}, ".1f") == "2.0 ± 1.4"
+    assert spread({0: 1.0, 1: 3.0, 2: float("nan")}, "+.1f") == "+2.0 ± 1.4 (known for 2 of 3)"
+    assert spread({0: float("nan")}) == "not known"
 
 
 def test_trends_and_early_shares() -> None:

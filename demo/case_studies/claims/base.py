@@ -31,8 +31,8 @@ class Measured:
 
     Attributes:
         text: For people.
-        margins: By how much each repetition agrees with the claim: above 0 it does, NaN is a measurement that
-            was not possible (all neurons dead) and counts against it.
+        margins: By how much each repetition agrees with the claim: above 0 it does. NaN where it could not be
+            measured (all neurons dead).
     """
 
     text: str
@@ -96,12 +96,14 @@ def judge(measured: Measured | None) -> Verdict:
     """The verdict by the written rule.
 
     "Holds": every repetition agrees, there are at least two, and the mean margin exceeds its standard
-    deviation over them. "Holds weakly": the mean margin agrees. Otherwise it "does not hold at this scale".
+    deviation over them. "Holds weakly": the mean margin of those that could be measured agrees. Otherwise it
+    "does not hold at this scale".
     """
     if measured is None or not measured.margins:
         return Verdict.UNKNOWN
     margins = np.array(measured.margins, np.float64)
-    if not np.isfinite(margins).all() or margins.mean() <= 0:
+    known = margins[np.isfinite(margins)]
+    if not len(known) or known.mean() <= 0:
         return Verdict.FAILS
     if len(margins) > 1 and (margins > 0).all() and margins.mean() > margins.std(ddof=1):
         return Verdict.HOLDS
@@ -109,7 +111,7 @@ def judge(measured: Measured | None) -> Verdict:
 
 
 def spread(values: BySeed, form: str = ".2f") -> str:
-    """Mean and deviation over repetitions: "0.32 ± 0.01", or one value as it is.
+    """Mean and deviation over repetitions: "0.32 ± 0.01", or one value as it is; says if some are not known.
 
     Args:
         values: By seed.
@@ -119,7 +121,9 @@ def spread(values: BySeed, form: str = ".2f") -> str:
     if not len(numbers):
         return "not known"
     text = f"{numbers.mean():{form}}"
-    return text if len(values) < 2 else f"{text} ± {numbers.std(ddof=1) if len(numbers) > 1 else 0:{form}}"
+    if len(numbers) > 1:
+        text += f" ± {numbers.std(ddof=1):{form.removeprefix('+')}}"
+    return text if len(numbers) == len(values) else f"{text} (known for {len(numbers)} of {len(values)})"
 
 
 def is_higher(
