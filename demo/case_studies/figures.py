@@ -85,12 +85,12 @@ def draw_curve(axes: Axes, trials: Mapping[int, Trial], color: str, label: str, 
 def draw_band(
     axes: Axes, steps: Sequence[float], rows: Sequence[Sequence[float]], color: str, label: str
 ) -> None:
-    """A line of means over rows and a band of one deviation around it."""
-    values = np.array(rows, np.float64)
-    mean = values.mean(0)
+    """A line of means over rows and a band of one deviation around it; what is not known is left out."""
+    values = np.ma.masked_invalid(np.array(rows, np.float64))
+    mean = values.mean(0).filled(np.nan)
     axes.plot(steps, mean, color=color, linewidth=1.8, label=label, marker="o", markersize=3)
     if len(values) > 1:
-        deviation = values.std(0, ddof=1)
+        deviation = values.std(0, ddof=1).filled(0.0)
         axes.fill_between(steps, mean - deviation, mean + deviation, color=color, alpha=0.15, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 

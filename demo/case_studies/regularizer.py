@@ -9,9 +9,10 @@ Source: Concept-Monitor, thesis chapter 3, Eq. 3.1 and 3.2, Table 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
 from PIL import Image
 from torch import nn
@@ -30,7 +31,11 @@ LAYER = "layer4"
 def run(bench: Bench) -> None:
     """Train without and with the regularizer with every seed."""
     beta = bench.settings.beta
-    variants = {REGULARIZED: Diversity(bench, beta), GENTLE: Diversity(bench, GENTLE_SHARE * beta)}
+    features = cache(lambda: train_features(bench))
+    variants = {
+        REGULARIZED: Diversity(bench, beta, features),
+        GENTLE: Diversity(bench, GENTLE_SHARE * beta, features),
+    }
     for seed in bench.seeds("regularizer"):
         bench.standard(seed)
         for variant, diversity in variants.items():
@@ -39,27 +44,29 @@ def run(bench: Bench) -> None:
                 bench.trained(variant, seed, recipe, "beta", each_epoch=diversity.log)
 
 
+def train_features(bench: Bench) -> cm.ImageFeatures:
+    """What the encoder makes of the training pictures, without augmentation."""
+    pictures = [Image.fromarray(image) for image in bench.task.pictures.train_images]
+    return cm.ImageFeatures(pictures, bench.encoder, progress=bench.settings.progress)
+
+
 class Diversity:
     """The regularizer of the network in training.
 
     Args:
         bench: Gives pictures, encoder and concepts.
         beta: Weight of d_anchor.
+        features: Gives what the encoder makes of the training pictures.
     """
 
-    def __init__(self, bench: Bench, beta: float) -> None:
-        self._bench, self._beta = bench, beta
-        self._features: cm.ImageFeatures | None = None
+    def __init__(self, bench: Bench, beta: float, features: Callable[[], cm.ImageFeatures]) -> None:
+        self._bench, self._beta, self._features = bench, beta, features
         self._loss: cm.ConceptDiversityLoss | None = None
 
     @contextmanager
     def watch(self, network: nn.Module) -> Iterator[Penalty]:
         """What is added to a network's loss, for as long as it is trained."""
-        bench = self._bench
-        if self._features is None:
-            pictures = [Image.fromarray(image) for image in bench.task.pictures.train_images]
-            self._features = cm.ImageFeatures(pictures, bench.encoder, progress=bench.settings.progress)
-        features = self._features
+        bench, features = self._bench, self._features()
         with cm.ConceptDiversityLoss(
             network, LAYER, bench.monitor.concepts, bench.encoder, beta=self._beta
         ) as loss:
