@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import warnings
 from collections import Counter
@@ -60,7 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            return int(args.run_command(args))
+            code = int(args.run_command(args))
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # as in `conceptmon doctor runs | head`: who reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at its end
+        return FAILED
     except (OSError, ValueError, KeyError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"conceptmon {args.command}: {text}", file=sys.stderr)

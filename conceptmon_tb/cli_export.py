@@ -106,9 +106,10 @@ def _read_runs(logdir: Path) -> dict[str, Run]:
     """All runs at and below a directory, by name; those without concepts are left out."""
     from tqdm import tqdm
 
+    from conceptmon_tb.event_files import run_folders
     from conceptmon_tb.reader import read_run
 
-    folders = sorted({path.parent for path in logdir.rglob("*tfevents*")}) if logdir.is_dir() else []
+    folders = run_folders(logdir) if logdir.is_dir() else []
     if folders in ([], [logdir]):
         return {logdir.resolve().name: read_run(logdir)}
     runs = {}

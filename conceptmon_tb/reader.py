@@ -20,7 +20,7 @@ from tensorboard.compat.proto import event_pb2
 
 from conceptmon_tb.alert_records import Alert, unpack_alerts
 from conceptmon_tb.atlas import Thumbnails, cut_atlas
-from conceptmon_tb.event_files import Record, event_files, read_records
+from conceptmon_tb.event_files import Record, event_files, read_records, run_folders
 from conceptmon_tb.metadata import (
     ALERTS_TAG,
     IMAGES_TAG,
@@ -255,7 +255,7 @@ def _kind(tag: str) -> str | None:
 def _nothing_found(folder: Path, warnings: list[str]) -> str:
     if warnings:
         return f"no usable concept data in {str(folder)!r}: {'; '.join(warnings[:5])}"
-    below = sorted({str(path.parent.relative_to(folder)) for path in folder.rglob("*tfevents*")} - {"."})
+    below = [str(run.relative_to(folder)) for run in run_folders(folder) if run != folder]
     if below and not event_files(folder):
         listed = ", ".join(below[:8]) + (", ..." if len(below) > 8 else "")
         return f"no event files in {str(folder)!r} itself; it holds the runs {listed}: pass one of those"

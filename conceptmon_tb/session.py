@@ -66,7 +66,8 @@ class Session:
             return (
                 f"an earlier session in {str(self.folder)!r} logged concepts of {', '.join(earlier)} up to "
                 f"step {max(earlier.values())}; its epochs stay, and global_step={step} is not logged again. "
-                f"To replace what it logged from here on, resume with ConceptWriter(..., purge_step={step})"
+                f"Log into another folder; or, to replace what it logged from here on, resume with "
+                f"ConceptWriter(..., purge_step={step})"
             )
         return None
 

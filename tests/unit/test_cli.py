@@ -188,6 +188,16 @@ def test_python_m_is_the_same_command() -> None:
     assert done.stdout.split() == ["conceptmon", cm.__version__]
 
 
+def test_a_reader_that_has_read_enough_is_not_complained_to(tmp_path: Path) -> None:
+    (tmp_path / "events.out.tfevents.1.x").write_bytes(b"no event")
+    command = [sys.executable, "-m", "conceptmon_tb", "doctor", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # as `| head` does
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
 def test_every_flag_is_documented() -> None:
     text = (DOCS / "import.md").read_text(encoding="utf-8")
     (commands,) = (action for action in make_parser()._actions if action.dest == "command")

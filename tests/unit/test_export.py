@@ -26,7 +26,9 @@ LAYERS = {"layer1": 6, "a/b ✓": 8}
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     logdir = tmp_path_factory.mktemp("runs")
     write_run(logdir / "one", epochs=3, layers=LAYERS)
-    write_run(logdir / "below" / "two", epochs=2, layers={"layer1": 6})
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # a link, as TensorBoard follows it
+    write_run(elsewhere / "two", epochs=2, layers={"layer1": 6})
+    (logdir / "below").symlink_to(elsewhere)
     return logdir
 
 
