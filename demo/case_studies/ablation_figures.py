@@ -28,7 +28,7 @@ def draw_temperature(evidence: Evidence) -> Figure | None:
     tried, own = temperatures(evidence), own_temperature(evidence)
     if len(tried) < 3 or own is None:
         return None
-    figure = make_figure(4, widths=[1.5, 1, 1, 1], height=2.5)
+    figure = make_figure(4, widths=[1.3, 1, 1, 1], height=2.4)
     curves, *maps = figure.axes
     colors = mpl.colormaps["viridis_r"](np.linspace(0.12, 0.95, len(tried)))
     for (value, name), color in zip(tried, colors, strict=True):
@@ -38,7 +38,7 @@ def draw_temperature(evidence: Evidence) -> Figure | None:
         is_own = abs(value - own) < 1e-9
         draw_band(curves, steps, rows, mpl.colors.to_hex(color), f"{value:g}" + (" (own)" if is_own else ""))
     curves.set(title=f"d_anchor by temperature, {DEEP}", xlabel="epoch")
-    curves.legend(frameon=False, fontsize=7, ncols=2)
+    curves.legend(frameon=False, fontsize=7.5, title="T", loc="center left", bbox_to_anchor=(1.0, 0.5))
     near = min(tried, key=lambda pair: abs(pair[0] - own))
     for axes, (value, name) in zip(maps, (tried[0], near, tried[-1]), strict=True):
         trial = next(iter(evidence.of(name).values()))

@@ -50,7 +50,7 @@ def make_figure(columns: int, *, height: float = 2.9, widths: Sequence[float] | 
 
 
 def draw_to_file(draw: Drawing, evidence: Evidence, path: Path) -> bool:
-    """Draw a figure and write it as a PNG of few colours, so that it stays small.
+    """Draw a figure and write it as a PNG of at most 256 colours, so that it stays small.
 
     Args:
         draw: What draws it.
@@ -67,7 +67,7 @@ def draw_to_file(draw: Drawing, evidence: Evidence, path: Path) -> bool:
         raw = io.BytesIO()
         figure.savefig(raw, dpi=110, format="png")
     picture = Image.open(raw).convert("RGB")
-    few = picture.quantize(96, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     path.parent.mkdir(parents=True, exist_ok=True)
     few.save(path, optimize=True)
     return True

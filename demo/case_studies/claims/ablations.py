@@ -75,6 +75,20 @@ def _cold_varies_less(evidence: Evidence) -> Measured | None:
     return is_lower(figures[0], figures[1], form=".3f", about=about) if known else None
 
 
+def _where_largest(evidence: Evidence) -> str:
+    own = own_temperature(evidence)
+    means = {
+        value: float(np.mean([_variation(trial) for trial in evidence.of(name).values()]))
+        for value, name in temperatures(evidence)
+    }
+    told = ", ".join(f"{value:g}: {mean:.3f}" for value, mean in means.items())
+    return (
+        f"Variation by temperature: {told}; largest at T = {max(means, key=lambda value: means[value]):g}. Here "
+        f"the untrained network's few labels are what low temperatures sharpen. Our detector's own T = {own:g} "
+        "was chosen to tell trained from shuffled activations, not for this."
+    )
+
+
 def _hot_clusters(evidence: Evidence) -> Measured | None:
     figures, known = _three(evidence, lambda t: at(t, -1).mean_pairwise_distance)
     about = f"mean distance of two neurons of {DEEP} at the end"
@@ -222,6 +236,7 @@ CLAIMS = (
         "appendix B.1; Fig. B.1",
         "largest variation at the chosen T = 0.01",
         _cold_varies_less,
+        _where_largest,
     ),
     Claim(
         "ablations",
