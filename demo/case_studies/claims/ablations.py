@@ -84,8 +84,8 @@ def _where_largest(evidence: Evidence) -> str:
     told = ", ".join(f"{value:g}: {mean:.3f}" for value, mean in means.items())
     largest = max(means, key=lambda value: means[value])
     return (
-        f"Variation by temperature: {told}; largest at T = {largest:g}. Low temperatures raise d_anchor of the "
-        f"untrained network most, whose neurons share few labels. Our detector's own T = {own:g} was chosen "
+        f"Variation by temperature: {told}; largest at T = {largest:g}. Low temperatures raise d_anchor of "
+        f"the untrained network most, whose neurons share few labels. Our detector's own T = {own:g} was chosen "
         "to tell trained from shuffled activations, not for this."
     )
 
