@@ -180,9 +180,10 @@ def claim_lines(found: list[tuple[Claim, Measured | None, Verdict]]) -> Iterator
     yield "| claim | thesis | measured here | verdict |"
     yield "|---|---|---|---|"
     for claim, measured, verdict in found:
-        thesis = f"{claim.thesis} ({claim.source})" if claim.thesis else claim.source
+        thesis = f"{claim.thesis}; *{claim.source}*" if claim.thesis else f"*{claim.source}*"
         text = "" if measured is None else measured.text
-        yield f"| {claim.text} | {thesis} | {text} | {_MARK[verdict]} |"
+        once = " (one repetition)" if measured is not None and len(measured.margins) == 1 else ""
+        yield f"| {claim.text} | {thesis} | {text} | {_MARK[verdict]}{once} |"
 
 
 def write_page(page: Path, generated: str) -> None:

@@ -85,8 +85,8 @@ def _where_largest(evidence: Evidence) -> str:
     largest = max(means, key=lambda value: means[value])
     return (
         f"Variation by temperature: {told}; largest at T = {largest:g}. Low temperatures raise d_anchor of "
-        f"the untrained network most, whose neurons share few labels. Our detector's own T = {own:g} was chosen "
-        "to tell trained from shuffled activations, not for this."
+        f"the untrained network most, whose neurons share few labels. Our detector's own T = {own:g} was "
+        "chosen to tell trained from shuffled activations, not for this."
     )
 
 
