@@ -30,12 +30,13 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# Without --no-compile pip byte-compiles thousands of modules that nothing here imports, for a minute.
 .venv/installed: setup.py | .venv/bin/python
 	@echo "Installing into .venv (a few minutes: torch is large) ..."
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e .
 	@touch $@
 
 .venv/installed-test: setup.py | .venv/bin/python
 	@echo "Installing into .venv (a few minutes: torch is large) ..."
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e '.[test]'
 	@touch .venv/installed $@

@@ -1,12 +1,13 @@
 """Models that take something else than one batch of images say so, and can be called all the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 import conceptmon_tb as cm
@@ -86,6 +87,15 @@ def test_errors_of_a_forward_that_works_or_was_given_stay_what_they_are() -> Non
         answer(FailsLater(), "head", make_images())
 
 
+@pytest.fixture
+def _own_state() -> Iterator[None]:
+    """Accelerate keeps one state for each process, which other tests of this one may have made."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("_own_state")
 def test_accelerates_mixed_precision_does_not_reach_the_probe() -> None:
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     net, images = make_net(), make_images()
