@@ -15,7 +15,12 @@ CACHE_BYTES = 1 << 30
 
 
 def column_blocks(
-    matrix: Tensor, columns: Tensor | None = None, *, at_least: int = 64, views: bool = False
+    matrix: Tensor,
+    columns: Tensor | None = None,
+    *,
+    at_least: int = 64,
+    views: bool = False,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Float32 blocks of columns, views of the matrix where possible.
 
@@ -24,12 +29,13 @@ def column_blocks(
         columns: `(chosen,)` int64 columns to take in this order; None for all.
         at_least: Fewest columns of a block, the last one aside.
         views: Whether one block of all columns will do where that is no copy.
+        block_bytes: Size of a block in float32, unless that is less than `at_least` columns.
 
     Yields:
         Which of the chosen columns these are, and `(images, block)` float32.
     """
     images, count = matrix.shape[0], matrix.shape[1] if columns is None else columns.shape[0]
-    width = max(at_least, BLOCK_BYTES // (4 * images))
+    width = max(at_least, block_bytes // (4 * images))
     if views and columns is None and matrix.dtype == torch.float32:
         width = max(1, count)
     for start in range(0, count, width):

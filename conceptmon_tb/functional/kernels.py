@@ -298,11 +298,11 @@ def unit_rows(rows: Floats, cubed: bool) -> None:
                 row[i] = np.float32(row[i] * unit)
 
 
-@_kernel("void(int32[:, ::1], uint32[::1], uint32[::1], float32[::1], float32[:, ::1], int64, float32[:, :])")
+@_kernel("void(int32[:, ::1], uint32[::1], uint16[::1], float32[::1], float32[:, ::1], int64, float32[:, :])")
 def dealt_change(
     orders: Ints,
     first: Counts,
-    neuron: Counts,
+    neuron: npt.NDArray[np.uint16],
     activation: Floats,
     ascending: Floats,
     power: int,

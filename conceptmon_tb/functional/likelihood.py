@@ -23,7 +23,7 @@ from conceptmon_tb.functional.acceleration import in_threads, kernels_for
 _LARGEST_PRODUCT = 1e30  # of float32: far from its 1e38
 _FACTORS_AT_ONCE = 4  # of the kernel: with fewer in a float32 product, torch computes
 _ROWS_IN_CACHE = 1 << 14  # of a tile: a copy is read in order once, then in any order from the cache
-_TILE_BYTES = 1 << 24  # tables in work at one time, where they are not kept
+_TILE_BYTES = 1 << 23  # tables in work at one time, where they are not kept
 _CONCEPTS_AT_ONCE = 1024  # in one table of the torch code
 _ELEMENTS_AT_ONCE = 1 << 16  # a running product of this many float32 stays in the cache
 _ROWS_AT_ONCE = 1 << 18  # elements of the rows whose normalisers are computed together

@@ -20,6 +20,9 @@ from conceptmon_tb.functional.reorder import change_by_chance, change_in_order
 MIN_MEAN_COSINE = 1e-3
 """Floor of a concept's mean cosine, whose root the published formula divides by."""
 
+_BLOCK_BYTES = 1 << 20  # of cosines; the orders of a block take as much
+_NEURONS_AT_ONCE = 256  # an embedding bag takes twice the memory of its indices
+
 
 def rank_reorder(
     activations: Tensor,
@@ -116,19 +119,20 @@ class RankConcepts:
         """
         concepts = self.concept_activations
         activations = check_same_images(activations, concepts.shape[0], keep_dtype=True).detach()
-        target, places, valid = top_of_valid(activations, self.top_k)
-        top = places.int()
-        del places
+        target, top, valid = top_of_valid(activations, self.top_k, dtype=torch.int32)
         target.sub_(target[:, -1:].clone())
         target.div_(target[:, :1].clone().clamp_min_(torch.finfo(target.dtype).tiny))
         by_chance = change_by_chance(target, self.power)[:, None]
         change = change_in_order(target, top, concepts.shape[0], self.power)
         similarity = target.new_empty((target.shape[0], concepts.shape[1]))
         del target
-        for part, block in column_blocks(concepts):
+        for part, block in column_blocks(concepts, at_least=32, block_bytes=_BLOCK_BYTES):
             error = change(self._orders(part, block)).div_(by_chance).masked_fill_(by_chance <= 0, 1.0)
-            mean_cosine = F.embedding_bag(top, block.contiguous(), mode="mean").clamp_min_(MIN_MEAN_COSINE)
+            table = block.contiguous()
+            means = [F.embedding_bag(some, table, mode="mean") for some in torch.split(top, _NEURONS_AT_ONCE)]
+            mean_cosine = torch.cat(means).clamp_min_(MIN_MEAN_COSINE)
             torch.div(error.neg_(), mean_cosine.pow_(self.scale_power), out=similarity[:, part])
+            del block, table, error, means, mean_cosine  # before the next ones are made
         return place_rows(similarity, valid)
 
     def _orders(self, part: slice, block: Tensor) -> Tensor:

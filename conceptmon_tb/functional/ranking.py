@@ -53,16 +53,19 @@ def top_images(activations: Tensor, k: int) -> Tensor:
     return top_activations(activations, k)[1]
 
 
-def top_activations(activations: Tensor, k: int, neurons: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def top_activations(
+    activations: Tensor, k: int, neurons: Tensor | None = None, *, dtype: torch.dtype = torch.int64
+) -> tuple[Tensor, Tensor]:
     """The largest activations of each neuron and their images, in the order of `top_images`.
 
     Args:
         activations: `(images, neurons)` any real dtype.
         k: How many; clamped to the number of images.
         neurons: `(chosen,)` int64 neurons to look at; None for all.
+        dtype: Of the image indices.
 
     Returns:
-        `(chosen, min(k, images))` float32 activations, and int64 image indices.
+        `(chosen, min(k, images))` float32 activations, and image indices.
 
     Raises:
         ValueError: `k` is not positive, or `activations` is not a matrix.
@@ -72,29 +75,33 @@ def top_activations(activations: Tensor, k: int, neurons: Tensor | None = None) 
     matrix = check_matrix("activations", activations, keep_dtype=True).detach()
     images = matrix.shape[0]
     count = matrix.shape[1] if neurons is None else neurons.shape[0]
-    places = torch.empty((count, min(k, images)), dtype=torch.int64, device=matrix.device)
+    places = torch.empty((count, min(k, images)), dtype=dtype, device=matrix.device)
     values = torch.empty(places.shape, dtype=torch.float32, device=matrix.device)
     for part, block in column_blocks(matrix, neurons, views=True):
         _choose_largest(block, values[part], places[part])
+        del block  # before the next one is made
     return values, places
 
 
-def top_of_valid(activations: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+def top_of_valid(
+    activations: Tensor, k: int, *, dtype: torch.dtype = torch.int64
+) -> tuple[Tensor, Tensor, Tensor]:
     """The top activations of those neurons that are valid, and which are.
 
     Args:
         activations: `(images, neurons)` any real dtype.
         k: How many; clamped to the number of images.
+        dtype: Of the image indices.
 
     Returns:
-        `(valid neurons, min(k, images))` float32 activations, int64 image indices, and `(neurons,)` bool.
+        `(valid neurons, min(k, images))` float32 activations, image indices, and `(neurons,)` bool.
     """
     matrix = activations.detach()
     kernels = kernels_for(matrix)
     if kernels is None or not _can_scan(matrix, k):
         valid = valid_neurons(matrix).valid
-        return *top_activations(matrix, k, chosen_columns(valid)), valid
-    values, places, low = _scan(kernels, matrix, k)
+        return *top_activations(matrix, k, chosen_columns(valid), dtype=dtype), valid
+    values, places, low = _scan(kernels, matrix, k, dtype)
     valid = health_of_range(low, values[:, 0]).valid  # those that vary among some images vary among all
     constant = (low.isfinite() & ~valid).nonzero().squeeze(1)
     for part, block in column_blocks(matrix, constant):
@@ -231,7 +238,9 @@ def _can_scan(matrix: Tensor, k: int) -> bool:
     )
 
 
-def _scan(kernels: ModuleType, matrix: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+def _scan(
+    kernels: ModuleType, matrix: Tensor, k: int, dtype: torch.dtype = torch.int64
+) -> tuple[Tensor, Tensor, Tensor]:
     """Top activations of every column, their images, and a small activation, NaN where one is not finite.
 
     A sample of the images gives each column a threshold that a few more than k activations exceed; these
@@ -239,7 +248,7 @@ def _scan(kernels: ModuleType, matrix: Tensor, k: int) -> tuple[Tensor, Tensor, 
     column is looked at again: the sample decides how long this takes, never what is found.
     """
     images, columns = matrix.shape
-    values, places = matrix.new_empty((columns, k)), matrix.new_empty((columns, k), dtype=torch.int64)
+    values, places = matrix.new_empty((columns, k)), matrix.new_empty((columns, k), dtype=dtype)
     low = matrix.new_empty(columns)
     source, found, at, lows = matrix.numpy(), values.numpy(), places.numpy(), low.numpy()
     sample, rank, room = _sample(images, k)

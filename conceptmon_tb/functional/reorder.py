@@ -12,8 +12,8 @@ from torch import Tensor
 
 from conceptmon_tb.functional.acceleration import in_threads, kernels_for
 
-_NEURONS_AT_ONCE = 256  # share one walk over the images
-_CONCEPTS_IN_TASK = 32
+_NEURONS_AT_ONCE = 256  # share one walk over the images; they are counted in 16 bits
+_CONCEPTS_IN_TASK = 16
 _ELEMENTS_AT_ONCE = 1 << 22  # of the torch code's sorted keys
 _LARGEST_POWER = 16  # by multiplication
 
@@ -86,7 +86,7 @@ def _entries(
         np.cumsum(np.bincount(of_images, minlength=images), out=first[1:])
         activation = target[neurons].ravel()[by_image]
         ascending = np.ascontiguousarray(target[neurons, ::-1])
-        yield neurons, (first, (by_image // k).astype(np.uint32), activation, ascending)
+        yield neurons, (first, (by_image // k).astype(np.uint16), activation, ascending)
 
 
 def _change_with_torch(target: Tensor, top: Tensor, power: float, orders: Tensor) -> Tensor:
