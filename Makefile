@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test lint bench clean
 
@@ -30,7 +31,8 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# Without --no-compile pip byte-compiles thousands of modules that nothing here imports, for a minute.
+# Without --no-compile pip byte-compiles thousands of modules that nothing here imports, for a minute. Python does
+# so for what it imports, and keeps it.
 .venv/installed: setup.py | .venv/bin/python
 	@echo "Installing into .venv (a few minutes: torch is large) ..."
 	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e .
