@@ -7,7 +7,6 @@ does then, ending included, loses it.
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,11 +17,11 @@ from conceptmon_tb.alert_history import catch_up
 from conceptmon_tb.alert_records import Alert, AlertReport
 from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.alerts import AlertWatch, ConceptAlert, LayerFigures
+from conceptmon_tb.call_site import level_outside
 from conceptmon_tb.snapshot import ConceptSnapshot
 from conceptmon_tb.training_scalars import scalar_value
 
 OnAlert = Callable[[Alert], Any]
-_PACKAGE = Path(__file__).parent
 logger = logging.getLogger(__name__)
 
 
@@ -155,15 +154,3 @@ class AlertLog:
         if self.on_alert is not None and not quietly:
             for alert in pending:
                 self.on_alert(alert)
-
-
-def level_outside() -> int:
-    """The stack level, seen from the caller, of the loop's own line: the first one outside this package.
-
-    Returns:
-        For `warnings.warn(..., stacklevel=)`.
-    """
-    frame, level = sys._getframe(1), 1  # noqa: SLF001 (warnings knows no other way before Python 3.12)
-    while frame.f_back is not None and _PACKAGE in Path(frame.f_code.co_filename).parents:
-        frame, level = frame.f_back, level + 1
-    return level

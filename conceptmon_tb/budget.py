@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 
 from conceptmon_tb.activations import Activations
-from conceptmon_tb.alert_log import level_outside
 from conceptmon_tb.arguments import check_number
+from conceptmon_tb.call_site import level_outside
 from conceptmon_tb.collecting import Collected
 from conceptmon_tb.detectors import MapScan, Reference
 from conceptmon_tb.distributed import Ranks

@@ -18,9 +18,10 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from conceptmon_tb.alert_log import AlertLog, level_outside
+from conceptmon_tb.alert_log import AlertLog
 from conceptmon_tb.alert_records import alert_summary
 from conceptmon_tb.budget import Cost
+from conceptmon_tb.call_site import level_outside
 from conceptmon_tb.probe import ProbeSet
 from conceptmon_tb.session import Session, resume
 from conceptmon_tb.snapshot import ConceptSnapshot, ProbeImages

@@ -20,9 +20,10 @@ from tensorboard.compat.proto import event_pb2
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from conceptmon_tb.alert_log import AlertLog, OnAlert, level_outside
+from conceptmon_tb.alert_log import AlertLog, OnAlert
 from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.background import Background, check_background, too_slow
+from conceptmon_tb.call_site import level_outside
 from conceptmon_tb.collecting import Collected
 from conceptmon_tb.distributed import RankError, Ranks, find_ranks
 from conceptmon_tb.event_guard import GuardedEventWriter, check_folder
