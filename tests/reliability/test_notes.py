@@ -26,8 +26,7 @@ def test_fails(reliability):
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_notes_of_all_processes_become_one_document_unless_a_test_fails(tmp_path: Path, workers: str) -> None:
+def test_notes_of_all_processes_become_one_document_unless_a_test_fails(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "import pathlib\n"
         "from tests.reliability.notes import Notes, reliability\n"
