@@ -18,7 +18,8 @@ from conceptmon_tb.functional.health import (
 )
 
 _DIRECTIONS_BYTES = 1 << 26  # of the concepts in work at one time, where they are not kept
-_FEWEST_BYTES = 12 << 20  # fewer would save little and cost time
+_BLOCK_BYTES = 1 << 21  # of columns cast to float32
+_FEWEST_BYTES = 10 << 20  # fewer would save little and cost time
 _FEWEST_CONCEPTS = 128
 _FEWEST_NEURONS = 64
 _MOST_NEURONS = 512  # of one matrix product: more are not faster
@@ -150,11 +151,13 @@ class CosineConcepts:
             columns = columns[part]
         rows = memory[: part.stop - part.start]
         kernels = kernels_for(matrix)
-        for inner, block in column_blocks(matrix.detach(), columns, views=kernels is not None):
+        blocks = column_blocks(matrix.detach(), columns, views=kernels is not None, block_bytes=_BLOCK_BYTES)
+        for inner, block in blocks:
             if kernels is None:
                 rows[inner] = _unit_rows_with_torch(block.T, self.cubed)
             else:
                 _compiled_unit_rows(kernels, block, self.cubed, rows[inner])
+            del block  # before the next one is made
         return rows
 
 

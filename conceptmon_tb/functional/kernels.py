@@ -122,7 +122,7 @@ def scan_columns(
 ) -> None:
     """Collect the values above a threshold of each column from `first` to `last`, with one pass by rows.
 
-    A column whose candidates are full collects no more.
+    A column whose candidates fill all places but one collects no more.
 
     Args:
         source: `(images, all columns)`.
@@ -131,17 +131,23 @@ def scan_columns(
         threshold: `(columns,)`.
         spoiled: `(columns,)` 0; becomes NaN where a value is NaN or infinite.
         filled: `(columns,)` number of candidates so far.
-        candidates: `(columns, room)` keys as of `sort_keys`, descending.
+        candidates: `(columns, room)` keys as of `sort_keys`, descending; the place after the last one is
+            overwritten.
     """
-    images, columns, room = source.shape[0], last - first, candidates.shape[1]
+    images, columns, last_place = source.shape[0], last - first, candidates.shape[1] - 1
     seen = np.zeros(-(-columns // 8) * 8, np.uint8)
     eights = seen.view(np.uint64)
     some = np.empty(len(eights), np.int32)
-    for i in range(images):
-        row = source[i, first:last]
-        bits = row.view(np.int32)
+    zero = np.float32(0)
+    for top in range(0, images, 4):  # four rows at once: their comparisons leave one mark
+        end = min(top + 4, images)
+        p, q = source[top, first:last], source[min(top + 1, end - 1), first:last]
+        u, v = source[min(top + 2, end - 1), first:last], source[end - 1, first:last]
         for j in range(columns):
-            seen[j] = not ((row[j] <= threshold[j]) & (row[j] >= _LOWEST))
+            bound = threshold[j]
+            not_above = (p[j] <= bound) & (q[j] <= bound) & (u[j] <= bound) & (v[j] <= bound)
+            finite = (p[j] >= _LOWEST) & (q[j] >= _LOWEST) & (u[j] >= _LOWEST) & (v[j] >= _LOWEST)
+            seen[j] = not (not_above & finite)
         count = 0  # most columns have nothing to collect: they are passed over by eights, without a branch
         for eight in range(len(eights)):
             some[count] = eight
@@ -155,13 +161,16 @@ def scan_columns(
                 )  # of the first
                 flags = others
                 j = 8 * some[at] + np.int64(lane)
-                if not abs(row[j]) <= -_LOWEST:
-                    spoiled[j] = np.nan
-                if row[j] > threshold[j] and filled[j] < room:
-                    ordered = np.int64(bits[j] ^ ((bits[j] >> 31) & np.int32(0x7FFFFFFF)))
-                    ordered = np.int64(0) if row[j] == 0 else ordered
-                    candidates[j, filled[j]] = (ordered << 32) | (images - 1 - i)
-                    filled[j] += 1
+                place, unless_finite = filled[j], zero
+                for i in range(top, end):  # each is written and kept by moving on: again without a branch
+                    value = source[i, first + j] + zero  # -0.0 + 0.0 is 0.0
+                    unless_finite += value * zero
+                    bits = np.float32(value).view(np.int32)
+                    ordered = np.int64(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)))
+                    candidates[j, place] = (ordered << 32) | (images - 1 - i)
+                    place = min(place + (value > threshold[j]), last_place)
+                filled[j] = place
+                spoiled[j] += unless_finite
 
 
 @_kernel("void(float32[:, ::1], int64, int32[::1], float32[::1], int64, int32[::1], int64[:, ::1])")

@@ -27,6 +27,7 @@ _ROWS_IN_TASK = 16
 _COLUMNS_IN_SCAN = 2048
 _FEWEST_IN_SCAN = 64
 _COLUMNS_IN_CACHE = 128  # of the sample
+_COLUMNS_TO_SORT = 64
 _IMAGES_IN_SAMPLE = (512, 4096)  # a twentieth of all, within these limits
 _IMAGES_FOR_EACH = 16  # images for each one of the top: with fewer, sorting keys is faster
 _UPPER_HALF = 1 if sys.byteorder == "little" else 0
@@ -268,20 +269,26 @@ def _scan(
         kernels.scan_columns(source, part.start, part.stop, threshold, spoiled, filled, candidates)
         waiting = np.flatnonzero(filled < k).astype(np.int32)
         kernels.take_equal(source, part.start, waiting, threshold, k, filled, candidates)
-        failed = np.flatnonzero((filled < k) | (filled == room))
+        failed = np.flatnonzero((filled < k) | (filled == room - 1))
         for start in range(0, len(failed), _ROWS_IN_TASK):
             some = failed[start : start + _ROWS_IN_TASK]
             keys = _compiled_keys(kernels, source[:, part.start + some], descending=True)
             keys.partition(images - k, axis=1)
             candidates[some, :k] = keys[:, images - k :]
             filled[some] = k
-        width = int(filled.max())
-        kernels.close_rows(candidates, filled, width, _NO_KEY)
-        candidates = candidates[:, :width]
-        candidates.partition(width - k, axis=1)
-        largest = np.sort(candidates[:, width - k :], axis=1)[:, ::-1]
-        np.subtract(images - 1, largest & _LOW_BITS, out=at[part])
-        found[part] = _values(largest)
+        by_number = np.argsort(filled)
+        for start in range(
+            0, count, _COLUMNS_TO_SORT
+        ):  # alike in number: what is added to make them equal is little
+            some = by_number[start : start + _COLUMNS_TO_SORT]
+            width = int(filled[some[-1]])
+            keys = candidates[some, :width]
+            kernels.close_rows(keys, filled[some], width, _NO_KEY)
+            keys.partition(width - k, axis=1)
+            largest = np.sort(keys[:, width - k :], axis=1)[:, ::-1]
+            chosen = part.start + some
+            at[chosen] = images - 1 - (largest & _LOW_BITS)
+            found[chosen] = _values(largest)
         lows[part] += spoiled
 
     threads = torch.get_num_threads()
