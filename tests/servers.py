@@ -50,6 +50,13 @@ class TensorBoardServer:
         return f"http://127.0.0.1:{self.port}{self.prefix}/"
 
     @property
+    def pid(self) -> int:
+        """Id of the running process."""
+        if self._process is None:
+            raise RuntimeError("TensorBoard is not running; start it first")
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What the process has printed so far."""
         self._log.seek(0)
@@ -76,13 +83,17 @@ class TensorBoardServer:
         self.wait_for(lambda: self._is_up(), START_SECONDS)
         return self
 
-    def stop(self) -> None:
-        """Kill the process and the data server that it started."""
+    def kill(self) -> None:
+        """Kill the process and the data server that it started; `start` starts others at the same address."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """Kill everything for good."""
+        self.kill()
         self._log.close()
 
     def fetch(
