@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from conceptmon_tb.metadata import Payload
@@ -54,6 +54,12 @@ class PayloadCache:
             while self._bytes > self._max_bytes:
                 _, dropped = self._payloads.popitem(last=False)
                 self._bytes -= dropped.nbytes + _OVERHEAD
+
+    def drop(self, is_gone: Callable[[Hashable], bool]) -> None:
+        """Drop the payloads whose key is gone."""
+        with self._lock:
+            for key in [key for key in self._payloads if is_gone(key)]:
+                self._bytes -= self._payloads.pop(key).nbytes + _OVERHEAD
 
 
 class RecentItems(Generic[_Item]):

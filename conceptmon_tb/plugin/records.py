@@ -224,20 +224,24 @@ class RecordStore:
             return dict(self._flaws.get((source.experiment, run, tag), {}))
 
     def forget_runs_except(self, source: Source, runs: Iterable[str]) -> None:
-        """Drop what is known of runs that are no longer listed; their payloads age out of the cache."""
+        """Drop what is known of runs that are no longer listed, their payloads too."""
         kept = set(runs)
         with self._mutex:
-            for key in [k for k in self._series if k[0] == source.experiment and k[1] not in kept]:
+            gone = {k for k in list(self._series) if k[0] == source.experiment and k[1] not in kept}
+            for key in gone:
                 del self._series[key]
                 self._locks.pop(key, None)
             for key in [k for k in self._flaws if k[0] == source.experiment and k[1] not in kept]:
                 del self._flaws[key]
+        removed = {key[:2] for key in gone}
+        if removed:  # otherwise a log directory that is tidied up during a long training only fills the cache
+            self.cache.drop(lambda key: isinstance(key, tuple) and key[:2] in removed)
 
     def forget_experiment(self, experiment: str) -> None:
         """Drop what is known of an experiment; its payloads age out of the cache."""
         with self._mutex:
             for known in (self._series, self._locks, self._flaws):
-                for key in [key for key in known if key[0] == experiment]:
+                for key in [key for key in list(known) if key[0] == experiment]:
                     known.pop(key, None)
 
     def _lock(self, key: _Key) -> threading.Lock:

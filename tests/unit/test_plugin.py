@@ -141,6 +141,23 @@ def test_little_is_kept_of_many_experiments(provider: FakeProvider) -> None:
     assert len({experiment for experiment, _, _ in answers._store._series}) <= 8
 
 
+def test_nothing_is_kept_of_a_run_that_was_removed(provider: FakeProvider) -> None:
+    answers, source = Answers(), Source(provider)
+    answers.layer(source, "run", "layer1")
+    answers.runs(source)
+    alone = answers._store.cache.num_bytes
+    provider.log("other", enumerate(make_snapshots(4, {"layer1": 30})))
+    answers.runs(source)
+    answers.layer(source, "other", "layer1")
+    answers.space(source, "other", None)
+    assert answers._store.cache.num_bytes > alone
+    for series in (provider.tensors, provider.blobs):
+        series.pop("other")
+    answers.runs(source)
+    assert answers._store.cache.num_bytes == alone
+    assert {run for _, run, _ in answers._store._series} == {"run"}
+
+
 def test_a_page_of_images_that_the_browser_has_is_not_sent_again(provider: FakeProvider) -> None:
     page = pack_images(make_images(make_space()), 0)
     provider.add_blob("run", IMAGES_TAG, 0, 0.0, page)
