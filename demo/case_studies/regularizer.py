@@ -1,8 +1,9 @@
 """Case study V: the concept diversity regularizer: `python -m demo.case_studies.regularizer`.
 
-Standard training, as in study I, against the same with `beta` times d_anchor of layer4 added to the loss, and
-with a tenth of that. The image encoder sees every training picture once, before the training and without
-augmentation.
+Standard training, as in study I, against the same with `beta` times d_anchor of layer4 added to the loss.
+One seed is also trained with a tenth of beta, and with ten times the temperature, at which the gradient of
+one batch is more than noise (docs/regularizer.md). The image encoder sees every training picture once, before
+the training and without augmentation.
 
 Source: Concept-Monitor, thesis chapter 3, Eq. 3.1 and 3.2, Table 3.1.
 """
@@ -21,9 +22,11 @@ import conceptmon_tb as cm
 from demo.case_studies.bench import Bench, run_study
 from demo.case_studies.loop import Penalty
 
-REGULARIZED, GENTLE = "regularizer", "regularizer_gentle"
+REGULARIZED, GENTLE, SMOOTH = "regularizer", "regularizer_gentle", "regularizer_smooth"
 GENTLE_SHARE = 0.1
 """Of beta, in a second regularised training that tells what too much of it does."""
+SMOOTH_TEMPERATURE = 0.1
+"""T of Eq. 2.1 in a third one that tells what the noise of single batches does."""
 
 LAYER = "layer4"
 
@@ -35,11 +38,12 @@ def run(bench: Bench) -> None:
     variants = {
         REGULARIZED: Diversity(bench, beta, features),
         GENTLE: Diversity(bench, GENTLE_SHARE * beta, features),
+        SMOOTH: Diversity(bench, beta, features, SMOOTH_TEMPERATURE),
     }
     for seed in bench.seeds("regularizer"):
         bench.standard(seed)
         for variant, diversity in variants.items():
-            if variant == REGULARIZED or seed == 0:  # one gentle training is enough to look for causes
+            if variant == REGULARIZED or seed == 0:  # one of each other is enough to look for causes
                 recipe = replace(bench.recipe(), penalty=diversity.watch)
                 bench.trained(variant, seed, recipe, "beta", each_epoch=diversity.log)
 
@@ -57,10 +61,17 @@ class Diversity:
         bench: Gives pictures, encoder and concepts.
         beta: Weight of d_anchor.
         features: Gives what the encoder makes of the training pictures.
+        temperature: T of Eq. 2.1; None for the thesis'.
     """
 
-    def __init__(self, bench: Bench, beta: float, features: Callable[[], cm.ImageFeatures]) -> None:
-        self._bench, self._beta, self._features = bench, beta, features
+    def __init__(
+        self,
+        bench: Bench,
+        beta: float,
+        features: Callable[[], cm.ImageFeatures],
+        temperature: float | None = None,
+    ) -> None:
+        self._bench, self._beta, self._features, self._temperature = bench, beta, features, temperature
         self._loss: cm.ConceptDiversityLoss | None = None
 
     @contextmanager
@@ -68,7 +79,12 @@ class Diversity:
         """What is added to a network's loss, for as long as it is trained."""
         bench, features = self._bench, self._features()
         with cm.ConceptDiversityLoss(
-            network, LAYER, bench.monitor.concepts, bench.encoder, beta=self._beta
+            network,
+            LAYER,
+            bench.monitor.concepts,
+            bench.encoder,
+            beta=self._beta,
+            temperature=self._temperature,
         ) as loss:
             self._loss = loss
             yield lambda numbers: loss(features[numbers])
@@ -76,6 +92,8 @@ class Diversity:
     def log(self, _network: nn.Module, writer: cm.ConceptWriter, epoch: int) -> None:
         """Log d_anchor of the batches beside the monitor's, and beta."""
         writer.add_scalar("beta", self._beta, epoch)
+        if self._loss is not None:
+            writer.add_scalar("temperature", self._loss.temperature, epoch)
         if self._loss is not None and epoch:
             self._loss.log(writer, epoch)
 

@@ -38,7 +38,7 @@ _RUNS = {
     "lottery_ticket": ("lottery_ticket/trained", "lottery_ticket/rewound", "lottery_ticket/random"),
     "adversarial": ("standard", "adversarial/robust", "adversarial/standard"),
     "fine_tuning": ("standard", "fine_tuning"),
-    "regularizer": ("standard", "regularizer", "regularizer_gentle"),
+    "regularizer": ("standard", "regularizer", "regularizer_gentle", "regularizer_smooth"),
 }
 _MARK = {
     Verdict.HOLDS: "**holds**",

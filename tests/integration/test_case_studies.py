@@ -86,6 +86,8 @@ def test_runs_hold_what_the_studies_promise(
     penalty = read_log(logdir / "regularizer" / "seed-0").scalars["loss/penalty"]
     gentle = read_log(logdir / "regularizer_gentle" / "seed-0").scalars["loss/penalty"]
     assert penalty[1] > 5 * gentle[1] > 0
+    smooth = read_log(logdir / "regularizer_smooth" / "seed-0")
+    assert (smooth.last("beta"), smooth.last("temperature")) == (1.0, pytest.approx(0.1))
 
 
 def test_what_is_finished_is_not_run_again_and_other_settings_are_refused(
