@@ -24,7 +24,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.005)
 pictures = [(to_tensor(p), label) for p, label in WorldDataset(64, seed=11, size=32, task="objects")]
 monitor = cm.ConceptMonitor(["layer2", "layer4"], cm.ProbeSet.world(60, size=32, transform=to_tensor))
 saved = args.logdir / "checkpoint.pt"
-first, weights = torch.load(saved) if saved.exists() else (0, model.state_dict())
+first, weights = torch.load(saved, weights_only=True) if saved.exists() else (0, model.state_dict())
 model.load_state_dict(weights)  # what the killed session logged from `first` on is hidden and logged anew
 with cm.ConceptWriter(args.logdir, monitor=monitor, purge_step=first) as writer:
     for epoch in range(first, 4):

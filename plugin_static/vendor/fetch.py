@@ -1,16 +1,20 @@
 """Fetch the pinned third-party files of the tab from the npm registry, and check them.
 
-    python plugin_static/vendor/fetch.py           # fetch everything again (needs npm)
-    python plugin_static/vendor/fetch.py --check   # only compare what is here with the pins
+    python plugin_static/vendor/fetch.py            # fetch everything again (needs npm)
+    python plugin_static/vendor/fetch.py --check    # only compare what is here with the pins
+    python plugin_static/vendor/fetch.py --verify   # compare what is here, and the pins, with the registry
 
-Files are kept verbatim, as published, together with their licence. To move to a newer version,
-change its line in `PACKAGES`, run the script with `--pin` and paste the digests that it prints.
+Files are kept verbatim, as published, together with their licence. `integrity` is what the registry
+publishes of a package's archive; the digests are of the files in it. To move to a newer version, change its
+line in `PACKAGES`, run the script with `--pin` and paste what it prints.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
+import io
 import subprocess
 import tarfile
 import tempfile
@@ -27,6 +31,7 @@ class Package:
     Attributes:
         name: Name in the registry.
         version: Exact version.
+        integrity: Of its archive, as the registry publishes it: "sha512-" and the digest in base64.
         licence: SPDX identifier.
         folder: Folder under `vendor/` that receives the files.
         files: Path inside the package to the sha256 digest of the file, in hex.
@@ -34,6 +39,7 @@ class Package:
 
     name: str
     version: str
+    integrity: str
     licence: str
     folder: str
     files: dict[str, str]
@@ -43,6 +49,7 @@ PACKAGES = (
     Package(
         "@preact/signals-core",
         "1.14.5",
+        "sha512-vcRv7Ityz5JVmeiVqIluLFzT/PDS/AlhHUpw3/aUWqcVUs6bDGIPXE/6RSC4evBNWYvnniozg5Syfj33al3gkg==",
         "MIT",
         "signals",
         {
@@ -53,6 +60,7 @@ PACKAGES = (
     Package(
         "lit-html",
         "3.3.3",
+        "sha512-el8M6jK2o3RXBnrSHX3ZKrsN8zEV63pSExTO1wYJz7QndGYZ8353e2a5PPX+qHe2aGayfnchQmkAojaWAREOIA==",
         "BSD-3-Clause",
         "lit",
         {
@@ -63,6 +71,7 @@ PACKAGES = (
     Package(
         "d3",
         "7.9.0",
+        "sha512-e1U46jVP+w7Iut8Jt8ri1YsPOvFpg46k+K8TpCb0P+zjCkjkPnV7WzfDJzMHy1LnA+wj5pLT1wjO901gLXeEhA==",
         "ISC",
         "d3",
         {
@@ -73,6 +82,7 @@ PACKAGES = (
     Package(
         "@fontsource-variable/inter",
         "5.3.0",
+        "sha512-OupL48va4JNofb97w6NYeF9S7W/kHNKM0Er8Dem5nqi4jeOLrVJDoE8tZEpnMJmtkvNbB1EIPPwHcdkF6b1oUA==",
         "OFL-1.1",
         "inter",
         {
@@ -110,47 +120,122 @@ def check() -> list[str]:
     return problems
 
 
-def fetch(package: Package, *, pin: bool) -> None:
-    """Download one package with `npm pack` and keep the files that the tab uses.
-
-    Args:
-        package: What to fetch.
-        pin: Print the digests instead of comparing them.
-
-    Raises:
-        ValueError: A file does not have the pinned digest.
-    """
+def download(package: Package) -> bytes:
+    """The archive of a package, from the registry by `npm pack`."""
     with tempfile.TemporaryDirectory() as scratch:
         command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
         subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
         (archive,) = Path(scratch).glob("*.tgz")
-        with tarfile.open(archive) as tar:
-            for file, expected in package.files.items():
+        return archive.read_bytes()
+
+
+def published_integrity(package: Package) -> str:
+    """What the registry says today of the archive of a package."""
+    command = ["npm", "view", f"{package.name}@{package.version}", "dist.integrity"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def integrity(archive: bytes) -> str:
+    """Digest of an archive, spelled as the registry does."""
+    return f"sha512-{base64.b64encode(hashlib.sha512(archive).digest()).decode()}"
+
+
+def unpack(package: Package, archive: bytes) -> dict[str, bytes]:
+    """Read the files that the tab uses out of an archive; nothing is unpacked to disk.
+
+    Args:
+        package: Which files.
+        archive: What `download` gives.
+
+    Raises:
+        ValueError: A file is not in it.
+    """
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for file in package.files:
+            try:
                 member = tar.extractfile(f"package/{file}")
-                if member is None:
-                    raise ValueError(f"{package.name} {package.version} has no file {file}")
-                data = member.read()
-                if pin:
-                    print(f'{package.name}: "{file}": "{digest(data)}"')
-                elif digest(data) != expected:
-                    raise ValueError(f"{file} of {package.name} {package.version} has an unexpected digest")
-                path = local_path(package, file)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
+            except KeyError:
+                member = None
+            if member is None:
+                raise ValueError(f"{package.name} {package.version} has no file {file}")
+            found[file] = member.read()
+    return found
+
+
+def verify(package: Package, archive: bytes, published: str) -> list[str]:
+    """Compare pins and files with what the registry has.
+
+    Args:
+        package: The pins.
+        archive: What `download` gives.
+        published: What `published_integrity` gives.
+
+    Returns:
+        One sentence for each difference; empty when all is well.
+    """
+    name = f"{package.name} {package.version}"
+    problems = []
+    pinned = package.integrity
+    if published != pinned:
+        problems.append(f"the registry publishes {published!r} of {name}, and pinned is {pinned!r}")
+    if integrity(archive) != pinned:
+        problems.append(f"the archive of {name} has {integrity(archive)!r}, and pinned is {pinned!r}")
+        return problems
+    for file, data in unpack(package, archive).items():
+        path = local_path(package, file)
+        if not path.is_file() or path.read_bytes() != data:
+            problems.append(f"{path} is not {file} of {name}")
+    return problems
+
+
+def fetch(package: Package) -> None:
+    """Download one package and keep the files that the tab uses.
+
+    Args:
+        package: What to fetch.
+
+    Raises:
+        ValueError: The archive or a file is not the pinned one.
+    """
+    archive = download(package)
+    if integrity(archive) != package.integrity:
+        raise ValueError(f"the archive of {package.name} {package.version} is not the pinned one")
+    for file, data in unpack(package, archive).items():
+        if digest(data) != package.files[file]:
+            raise ValueError(f"{file} of {package.name} {package.version} has an unexpected digest")
+        path = local_path(package, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def pin(package: Package) -> None:
+    """Print what to write into `PACKAGES`."""
+    archive = download(package)
+    print(f'{package.name}: "{integrity(archive)}"')
+    for file, data in unpack(package, archive).items():
+        print(f'{package.name}: "{file}": "{digest(data)}"')
 
 
 def main() -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only, fetch nothing")
-    parser.add_argument("--pin", action="store_true", help="print the digests of what was fetched")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="compare with the pins only, fetch nothing")
+    what.add_argument("--verify", action="store_true", help="compare files and pins with the registry")
+    what.add_argument("--pin", action="store_true", help="print the pins of what the registry has")
     args = parser.parse_args()
-    if not args.check:
-        for package in PACKAGES:
-            fetch(package, pin=args.pin)
-    problems = [] if args.pin else check()
+    problems: list[str] = []
+    for package in () if args.check else PACKAGES:
+        if args.pin:
+            pin(package)
+        elif args.verify:
+            problems += verify(package, download(package), published_integrity(package))
+        else:
+            fetch(package)
     if args.pin:
         return 0
+    problems += check()
     print("\n".join(problems) or "all vendored files are as published")
     return 1 if problems else 0
 
