@@ -3,6 +3,7 @@
  * The page around us: TensorBoard's message channel, its dark mode, its address bar.
  * TensorBoard ships no library for plugin frames; only the frame's side of the channel is missing, so it is here.
  */
+import { wellFormed } from './model/text.js';
 
 const PREFIX = 'p.conceptmon.';
 const BOOTSTRAP = 'experimental.bootstrap';
@@ -23,7 +24,8 @@ export function connectHost({ onReload, onRunsChanged }) {
     port.postMessage(JSON.stringify({ type: message.type, id: message.id, payload: null, error: null, isReply: true }));
   });
   port.start();
-  window.parent.postMessage(BOOTSTRAP, '*', [remote]);
+  // To TensorBoard's own page alone: a page of another site that frames us is told nothing.
+  window.parent.postMessage(BOOTSTRAP, window.location.origin, [remote]);
 }
 
 /** The parent window when it is of our origin, else our own. */
@@ -84,6 +86,6 @@ export function formatHash(hash, state) {
   const others = hash.replace(/^#/, '').split('&').filter((part) => part && !part.startsWith(PREFIX));
   const ours = Object.entries(state)
     .filter(([, value]) => value !== undefined && value !== '')
-    .map(([name, value]) => `${PREFIX}${name}=${encodeURIComponent(/** @type {string} */ (value))}`);
+    .map(([name, value]) => `${PREFIX}${name}=${encodeURIComponent(wellFormed(/** @type {string} */ (value)))}`);
   return '#' + [...others, ...ours].join('&');
 }

@@ -49,7 +49,7 @@ SCRIPTS = (
     r"new Function\b", r"unsafeHTML", r"\.srcdoc\b", r"javascript:", r"set(?:Timeout|Interval)\(\s*['\"`]",
     r"createContextualFragment", r"\bpostMessage\([^)]*['\"]\*['\"]", r"document\.domain",
     r"\.on\w+\s*=\s*['\"`]",
-    r"importScripts", r"\.setAttribute\(\s*['\"]on", r"DOMParser",
+    r"importScripts", r"\.setAttribute\(\s*['\"]on", r"parseFromString\([^)]*text/html",
 )  # fmt: skip
 
 
