@@ -28,6 +28,9 @@ AREAS = {
     "long runs": "Long runs",
     "supply": "Supply and secrets",
 }
+# Too long for a test: their own documents say in short what was found.
+MEASURED = {"long_runs.md": "What a long run costs", "soak.md": "A long soak"}
+IN_SHORT = "In short: "
 HEAD = ("what was tried", "times", "what was lost", "test")
 INTRODUCTION = """\
 # What was tried to break it
@@ -114,7 +117,8 @@ class Notes:
         kept = {
             row: count for row, count in known.items() if row.test not in self._ran and self._is_there(row)
         }
-        self._path.write_text(as_document({**kept, **self._counts}), encoding="utf-8")
+        text = as_document({**kept, **self._counts}, read_measured(self._path.parent))
+        self._path.write_text(text, encoding="utf-8")
         self._said = f"wrote {self._path}: {len(self._counts)} rows of this time, {len(kept)} kept"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -127,20 +131,39 @@ class Notes:
         return path.is_file() and f"def {name}(" in path.read_text(encoding="utf-8")
 
 
-def as_document(counts: dict[Row, int]) -> str:
+def as_document(counts: dict[Row, int], measured: dict[str, str] | None = None) -> str:
     """Return the document.
 
     Args:
         counts: How often each thing was tried.
+        measured: What documents of long measurements say in short, by file name.
     """
     parts = [INTRODUCTION]
     for area, title in AREAS.items():
         own = sorted(row for row in counts if row.area == area)
+        said = [f"[{MEASURED[name]}]({name}): {text}\n" for name, text in (measured or {}).items()]
+        said = said if area == "long runs" else []
+        if own or said:
+            parts += [f"## {title}\n", *said]
         if own:
             rows = [(row.tried, f"{counts[row]:,}", row.lost, f"`{row.test}`") for row in own]
-            lines = "\n".join(map(_line, [HEAD, ["---"] * len(HEAD), *rows]))
-            parts.append(f"## {title}\n\n{lines}\n")
+            parts.append("\n".join(map(_line, [HEAD, ["---"] * len(HEAD), *rows])) + "\n")
     return "\n".join(parts)
+
+
+def read_measured(folder: Path) -> dict[str, str]:
+    """What the documents of long measurements say in short, by file name; those that there are.
+
+    Args:
+        folder: Of the documents.
+    """
+    there = {name: folder / name for name in MEASURED if (folder / name).exists()}
+    return {
+        name: line.removeprefix(IN_SHORT)
+        for name, path in there.items()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith(IN_SHORT)
+    }
 
 
 def read_document(text: str) -> dict[Row, int]:

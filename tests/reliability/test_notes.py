@@ -73,6 +73,8 @@ def test_rows_are_in_the_order_of_areas_whatever_the_order_of_tests() -> None:
     said = as_document(rows)
     assert said == as_document(dict(reversed(rows.items())))
     assert read_document(said) == rows
+    short = {"soak.md": "nothing grew."}
+    assert "## Long runs\n\n[A long soak](soak.md): nothing grew.\n" in as_document(rows, short)
     assert said.index("## Hostile content") < said.index("2,000") < said.index("| a |") < said.index("| b |")
 
 
