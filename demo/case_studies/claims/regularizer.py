@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from demo.case_studies.claims.base import Claim, Evidence, Measured, by_seed, is_higher, is_lower, spread
-from demo.case_studies.claims.measures import DEEP, at, at_seeds, num_distinct
+from demo.case_studies.claims.base import Claim, Evidence, Measured, is_higher, is_lower, spread
+from demo.case_studies.claims.measures import DEEP, at, num_distinct
 from demo.case_studies.records import Trial
 
 REGULARIZED, STANDARD = "regularizer", "standard"
-VARIANTS = ("regularizer_gentle", "regularizer_smooth")
+VARIANTS = ("regularizer_smooth", "regularizer_gentle")
 
 
-def both(evidence: Evidence, figure: Callable[[Trial], float]) -> tuple[dict[int, float], dict[int, float]]:
+def both(
+    evidence: Evidence, figure: Callable[[Trial], float], variant: str = REGULARIZED
+) -> tuple[dict[int, float], dict[int, float]]:
     """A figure of the regularised and of the standard networks, of the seeds that both have."""
-    pairs = evidence.pairs(REGULARIZED, STANDARD)
+    pairs = evidence.pairs(variant, STANDARD)
     return (
         {seed: float(figure(pair[0])) for seed, pair in pairs.items()},
         {seed: float(figure(pair[1])) for seed, pair in pairs.items()},
@@ -58,13 +60,16 @@ def _variant(evidence: Evidence, name: str) -> str:
     trials = evidence.of(name)
     if not trials:
         return ""
-    accuracy = by_seed(trials, lambda t: t.log.last("accuracy/val"))
-    distance = at_seeds(trials, -1, lambda s: s.anchor_distance)
-    number = at_seeds(trials, -1, lambda s: s.num_interpretable)
+
+    def compare(figure: Callable[[Trial], float], form: str) -> str:
+        ours, standard = both(evidence, figure, name)
+        return f"{spread(ours, form)} (standard {spread(standard, form)})"
+
     return (
         f"With {_setting(trials)} in place of {_setting(evidence.of(REGULARIZED))} (seeds "
-        f"{', '.join(map(str, trials))}): accuracy {spread(accuracy, '.1%')}, {spread(number, '.1f')} "
-        f"interpretable neurons, d_anchor {spread(distance, '.3f')}."
+        f"{', '.join(map(str, trials))}): accuracy {compare(lambda t: t.log.last('accuracy/val'), '.1%')}, "
+        f"d_anchor {compare(lambda t: at(t, -1).anchor_distance, '.3f')}, different concepts "
+        f"{compare(lambda t: num_distinct(at(t, -1)), '.1f')}."
     )
 
 
