@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from conceptmon_tb.concepts import ConceptSet
     from conceptmon_tb.detectors import ClipDissect, ConceptDetector, Descriptions, NetworkDissection
     from conceptmon_tb.encoders import ConceptEncoder, OpenClipEncoder, WorldEncoder
+    from conceptmon_tb.evolution import (
+        SemanticSpace,
+        SemanticSpaceMonitor,
+        SpaceSettings,
+        fit_semantic_space,
+    )
     from conceptmon_tb.masked_probe import MaskedProbe
     from conceptmon_tb.monitor import ConceptMonitor
     from conceptmon_tb.probe import ProbeSet
@@ -47,11 +53,15 @@ _HOME = {
     "NetworkDissection": "detectors",
     "OpenClipEncoder": "encoders",
     "ProbeSet": "probe",
+    "SemanticSpace": "evolution",
+    "SemanticSpaceMonitor": "evolution",
+    "SpaceSettings": "evolution",
     "WorldEncoder": "encoders",
     "add_concepts": "writer",
     "backfill": "checkpoints",
     "alerts_of": "writer",
     "check_run": "alerts",
+    "fit_semantic_space": "evolution",
     "read_run": "reader",
 }
 
@@ -74,6 +84,9 @@ __all__ = [
     "NetworkDissection",
     "OpenClipEncoder",
     "ProbeSet",
+    "SemanticSpace",
+    "SemanticSpaceMonitor",
+    "SpaceSettings",
     "WorldEncoder",
     "__version__",
     "add_concepts",
@@ -81,6 +94,7 @@ __all__ = [
     "backfill",
     "check_run",
     "export",
+    "fit_semantic_space",
     "functional",
     "read_run",
 ]

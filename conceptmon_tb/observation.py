@@ -83,9 +83,9 @@ def observe_layer(
         )
     activations = activations.T.contiguous().T  # a neuron's values side by side: all that follows sorts them
     health = functional.valid_neurons(activations)
-    valid = health.valid
     reference = observer.reference
     detection = observer.detector.detect(layer, activations, reference, scan)
+    valid = health.valid if detection.known is None else health.valid & detection.known
     similarity, embedding = detection.similarity, detection.embedding
     if embedding is None:
         embedding = functional.embed_neurons(similarity, reference.text_embedding, observer.temperature)

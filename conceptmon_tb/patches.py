@@ -6,7 +6,7 @@ noted, one small integer for each image and neuron; boxes are made for the few t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,13 +93,30 @@ def draw_patches(peaks: Peaks, top_images: npt.NDArray[np.int32], view: View) ->
 
     Source: Network Dissection (Bau et al. 2017), section 2.2, for the enlarged map.
     """
-    height, width = peaks.grid
     neurons = torch.arange(len(top_images))[:, None]
     cell = peaks.cell[torch.from_numpy(top_images.clip(min=0)).long(), neurons].numpy().astype(np.int64)
-    row, column = np.divmod(cell - 1, width)
+    cell[top_images < 0] = 0
+    return draw_boxes(cell, peaks.grid, view)
+
+
+def draw_boxes(
+    cell: npt.NDArray[np.integer[Any]], grid: tuple[int, int], view: View
+) -> npt.NDArray[np.uint8]:
+    """Make the boxes of single cells; see `draw_patches`.
+
+    Args:
+        cell: `(...)` integers as in `Peaks`: 1 + row * width + column, 0 for none.
+        grid: Height and width of the map in cells.
+        view: The part of the thumbnail that the maps lie over.
+
+    Returns:
+        `(..., 4)` uint8 as `draw_patches` gives them.
+    """
+    height, width = grid
+    row, column = np.divmod(cell.astype(np.int64) - 1, width)
     left, right = _span(column, width, view.left, view.right)
     top, bottom = _span(row, height, view.top, view.bottom)
-    known = (cell > 0) & (top_images >= 0) & (left < right) & (top < bottom)
+    known = (cell > 0) & (left < right) & (top < bottom)
     box: npt.NDArray[np.uint8] = np.stack([left, top, right, bottom], axis=-1).astype(np.uint8)
     box[~known] = 0
     return box

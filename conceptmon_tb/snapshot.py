@@ -74,8 +74,9 @@ class ConceptSnapshot:
         concept_ids: `(neurons, k)` int32, the k most similar concepts, best first; -1 where not `valid`.
         similarity: `(neurons, k)` float32 of those concepts; 0 where not `valid`.
         interpretable: `(neurons,)` bool, best similarity above `threshold` (thesis section 2.1.1).
-        valid: `(neurons,)` bool; False for a neuron that is dead or constant over the probe set or has
-            NaN or infinite activations. Such a neuron is never interpretable.
+        valid: `(neurons,)` bool; False for a neuron that is dead or constant over the probe set, has NaN or
+            infinite activations, or that the detector can say nothing of (`Detection.known`). Such a neuron
+            is never interpretable.
         position: `(neurons, 2)` float32 on the concept map; NaN where not `valid`.
         top_images: `(neurons, m)` int32 ids of the most activating probe images, best first, -1 for none.
         displacement: `(neurons,)` float32 Euclidean distance in embedding space to the same neuron's

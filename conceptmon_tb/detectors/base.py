@@ -73,6 +73,8 @@ class Detection:
             far as the detector knows; None when it does not.
         presence: Whether those are cosines, which tell presence by a "sigmoid", or presences ("linear"); see
             `functional.LinearConcepts`.
+        known: `(neurons,)` bool, False for neurons that the detector can say nothing of, though they answer;
+            None where it can of all.
     """
 
     similarity: Tensor
@@ -81,6 +83,7 @@ class Detection:
     descriptions: tuple[str, ...] = ()
     concept_activations: Tensor | None = None
     presence: Presence = "sigmoid"
+    known: Tensor | None = None
 
 
 class MapScan(Protocol):
