@@ -27,6 +27,7 @@ examples:
   conceptmon backfill ... --model model.py:Net --model-args '{"num_classes": 10}'
   conceptmon backfill ... --step-from epoch             epoch=3-step=120.ckpt is step 3 instead of 120
   conceptmon backfill ... --transform cifar             pictures as networks for CIFAR see them
+  conceptmon backfill ... --space space.safetensors     in a semantic space (docs/evolution.md)
 
 A call that was interrupted is continued by the same call (docs/backfill.md).
 """
@@ -65,6 +66,7 @@ def add_backfill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=_SIMILARITIES[0],
         help="how to name neurons",
     )
+    add("--space", type=Path, metavar="FILE", help="see neurons in this semantic space, without an encoder")
     add("--device", default="cpu", help="where the models run, such as cuda (default: cpu)")
     add("--workers", type=int, metavar="N", help="processes for the forward passes (default: where it pays)")
     add("--dry-run", action="store_true", help="check everything, list the steps, and write nothing")
@@ -184,6 +186,17 @@ def _make_monitor(args: argparse.Namespace) -> ConceptMonitor:
     from conceptmon_tb.monitor import ConceptMonitor
 
     probe = _make_probe(args)
+    if args.space is not None:
+        from conceptmon_tb.evolution import SemanticSpaceMonitor
+
+        return SemanticSpaceMonitor(
+            args.layers,
+            probe,
+            args.space,
+            threshold="auto" if args.threshold is None else args.threshold,
+            anchors=args.anchors,
+            strict=True,
+        )
     encoder = make_encoder(args.encoder)
     if encoder.note:
         say(f"encoder: {encoder.note}")
