@@ -127,7 +127,8 @@ def unpack_alerts(payload: Payload) -> tuple[list[Alert], list[tuple[str, str, i
             for entry in payload.attrs["raised"]
         ]
         ended = [(str(e["rule"]), str(e["layer"]), int(e["step"])) for e in payload.attrs["ended"]]
-        return raised, ended, {str(tag): float(value) for tag, value in payload.attrs["training"].items()}
+        known = {tag: value for tag, value in payload.attrs["training"].items() if value is not None}
+        return raised, ended, {str(tag): float(value) for tag, value in known.items()}
 
 
 def describe(report: AlertReport) -> str:

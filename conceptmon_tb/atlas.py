@@ -72,7 +72,7 @@ def cut_atlas(payload: Payload) -> Thumbnails:
         try:
             with Image.open(io.BytesIO(payload.arrays["jpeg"].tobytes()), formats=("JPEG",)) as picture:
                 atlas = np.asarray(picture.convert("RGB"))
-        except OSError as error:
+        except (OSError, Image.DecompressionBombError) as error:
             raise PayloadError(f"malformed images payload: {error}") from error
         rows = atlas.shape[0] // tile
         if atlas.shape[1] != columns * tile or rows * columns < count:

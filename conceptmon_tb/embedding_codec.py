@@ -35,8 +35,8 @@ def stored_text_embedding(text_embedding: npt.NDArray[Any]) -> FloatArray:
         `(concepts, dim)` float32, unit rows; rows of zeros stay zeros.
     """
     rounded = np.asarray(text_embedding).astype(np.float16).astype(np.float32)
-    length = np.linalg.norm(rounded, axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # a log may hold infinite embeddings
+        length = np.linalg.norm(rounded, axis=1, keepdims=True)
         unit: FloatArray = np.divide(rounded, length, out=np.zeros_like(rounded), where=length > 0)
     return unit
 
@@ -101,13 +101,15 @@ def decode_embedding(codec: str, arrays: Mapping[str, npt.NDArray[Any]], base: F
         `(neurons, dim)` float32; zeros for neurons without an embedding.
 
     Raises:
-        ValueError: The codec is unknown.
+        ValueError: The codec is unknown, or base and residuals have other dimensions.
     """
     scale = arrays["scale"].astype(np.float32)
     if codec == "half":
         rows = arrays["rows"].astype(np.float32) * scale[:, None]
     elif codec in ("space", "mean"):
         start = base if codec == "space" else arrays["base"].astype(np.float32)
+        if start.shape != arrays["residual"].shape[1:]:  # they would be made to fit, at any size
+            raise ValueError(f"base of {start.shape} for residuals of {arrays['residual'].shape}")
         rows = start + arrays["residual"].astype(np.float32) * scale[:, None]
     else:
         raise ValueError(f"unknown embedding codec {codec!r}; this version knows 'space', 'mean' and 'half'")

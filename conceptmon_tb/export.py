@@ -8,7 +8,6 @@ imports torch, and pandas only where a frame is asked for.
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from conceptmon_tb.csv_text import csv_text
+from conceptmon_tb.metadata import json_bytes
 from conceptmon_tb.reader import Run
 from conceptmon_tb.snapshot import ConceptSnapshot
 from conceptmon_tb.summary import layer_scalars
@@ -249,17 +250,19 @@ def _write_csv(columns: Columns, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_cell(value, "") for value in row] for row in zip(*columns.values(), strict=True))
+        for row in zip(*columns.values(), strict=True):
+            cells = (_cell(value, "") for value in row)
+            writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
 def _write_json(columns: Columns, path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write("[")
+    with path.open("wb") as file:
+        file.write(b"[")
         for number, row in enumerate(zip(*columns.values(), strict=True)):
             cells = {name: _cell(value, None) for name, value in zip(columns, row, strict=True)}
-            file.write(",\n" if number else "\n")
-            json.dump(cells, file, ensure_ascii=False)
-        file.write("\n]\n")
+            file.write(b",\n" if number else b"\n")
+            file.write(json_bytes(cells))
+        file.write(b"\n]\n")
 
 
 def _write_npz(columns: Columns, path: Path) -> None:

@@ -43,6 +43,15 @@ MAX_TENSOR_NEURONS = 4096
 DTYPES = ("<f4", "<f2", "<i4", "<u2", "|u1", "|i1")
 ALIGNMENT = 8
 
+# What a reader believes of a header, whoever wrote it. Words of a large vocabulary take a few MB.
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+MAX_ARRAYS = 64
+_MAX_DIMENSIONS = 8
+_MAX_SIDE = 1 << 40
+_JSON_NAMES = {str: "string", dict: "object", list: "array"}
+_MAX_SHOWN = 300
+_BYTES_PER_VALUE = 64  # of a parsed JSON value, about
+
 _FIXED = struct.Struct("<4sHHqII")
 
 
@@ -72,6 +81,7 @@ class Payload:
         arrays: Read-only arrays by name, views of the container's bytes.
         version: Schema version it was written with.
         nbytes: Size of the container in bytes.
+        overhead: Bytes of memory that parsed attributes take beyond that, about.
     """
 
     kind: str
@@ -80,6 +90,7 @@ class Payload:
     arrays: Mapping[str, npt.NDArray[Any]]
     version: int
     nbytes: int
+    overhead: int = 0
 
 
 def layer_tag(layer: str, kind: str) -> str:
@@ -159,7 +170,8 @@ def pack_payload(
         padding = -data.nbytes % ALIGNMENT
         chunks += (data.data, bytes(padding))
         offset += data.nbytes + padding
-    header = _json_bytes({"kind": kind, "attrs": _plain(attrs), "arrays": described})
+    content = {"kind": kind, "attrs": _plain(attrs), "arrays": described}
+    header = json_bytes(content, separators=(",", ":"))
     header += b" " * (-(_FIXED.size + len(header)) % ALIGNMENT)
     checksum = 0
     for chunk in (header, *chunks):
@@ -193,49 +205,85 @@ def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
     content = view[_FIXED.size :]
     if zlib.crc32(content) != checksum:
         raise PayloadError("checksum mismatch: the record was altered or cut short after it was written")
-    header = _parse_header(bytes(content[:header_size]), header_size)
+    text = bytes(content[: min(header_size, MAX_HEADER_BYTES)])
+    header = _parse_header(text, header_size)
     body = content[header_size:]
+    values = text.count(b",") + text.count(b"[") + text.count(b"{")
     try:
         arrays = {entry["name"]: _view_array(entry, body) for entry in header["arrays"]}
-        return Payload(str(header["kind"]), step, dict(header["attrs"]), arrays, version, len(view))
     except (KeyError, TypeError, ValueError) as error:
-        raise PayloadError(f"malformed header: {error!r}") from error
+        raise PayloadError(f"malformed header: {shown(error)}") from error
+    overhead = _BYTES_PER_VALUE * values
+    return Payload(header["kind"], step, header["attrs"], arrays, version, len(view), overhead)
+
+
+def json_bytes(value: Any, **settings: Any) -> bytes:
+    """Write JSON, whatever its texts hold.
+
+    Args:
+        value: JSON values.
+        **settings: More of `json.dumps`.
+
+    Returns:
+        UTF-8; where a text has half a letter, whose only spelling is an escape, ASCII.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, **settings).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, **settings).encode("ascii")
+
+
+def shown(thing: object) -> str:
+    """An error in its own words, or anything else, cut: it may quote what a log holds, at any length."""
+    text = repr(thing)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _parse_header(text: bytes, size: int) -> dict[str, Any]:
     if len(text) != size:
         raise PayloadError(f"malformed header: {size} bytes announced, {len(text)} there")
     try:
-        header = json.loads(text.decode("utf-8"))
-    except ValueError as error:
-        raise PayloadError(f"malformed header: {error}") from error
+        header = json.loads(text.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"malformed header: {shown(error)}") from error
     if not isinstance(header, dict):
         raise PayloadError("malformed header: not a JSON object")
+    for name, kind in (("kind", str), ("attrs", dict), ("arrays", list)):
+        if not isinstance(header.get(name), kind):
+            raise PayloadError(f"malformed header: {name} must be a JSON {_JSON_NAMES[kind]}")
+    if len(header["arrays"]) > MAX_ARRAYS:
+        raise PayloadError(f"malformed header: {len(header['arrays'])} arrays; at most {MAX_ARRAYS} are read")
     return header
+
+
+def _no_number(_: str) -> None:
+    """NaN and infinity, which Python's parser takes but JSON does not know."""
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _view_array(entry: Mapping[str, Any], body: memoryview) -> npt.NDArray[Any]:
     if entry["dtype"] not in DTYPES:
         raise ValueError(f"unknown dtype {entry['dtype']!r}")
-    shape = tuple(int(size) for size in entry["shape"])
-    offset = int(entry["offset"])
+    shape, offset = entry["shape"], entry["offset"]
+    if not isinstance(shape, list) or not all(type(size) is int for size in (*shape, offset)):
+        raise TypeError(f"array {entry['name']!r} has shape {shape} at offset {offset}")
+    # Before anything is multiplied: the product of many long numbers takes minutes.
+    if len(shape) > _MAX_DIMENSIONS or not all(0 <= size < _MAX_SIDE for size in (*shape, offset)):
+        raise ValueError(f"array {entry['name']!r} has shape {shape} at offset {offset}")
     dtype = np.dtype(entry["dtype"])
     count = math.prod(shape)
-    if min(shape, default=0) < 0 or offset < 0 or offset % ALIGNMENT:
-        raise ValueError(f"array {entry['name']!r} has shape {shape} at offset {offset}")
+    if offset % ALIGNMENT:
+        raise ValueError(f"array {entry['name']!r} starts at {offset}, not at a multiple of {ALIGNMENT}")
     if offset + count * dtype.itemsize > len(body):
         raise ValueError(f"array {entry['name']!r} reaches beyond the payload")
     array = np.frombuffer(body, dtype=dtype, count=count, offset=offset) if count else np.empty(0, dtype)
     array = array.reshape(shape)
     array.flags.writeable = False
     return array
-
-
-def _json_bytes(value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
-    except UnicodeEncodeError:  # a lone surrogate in a name: only its escape is valid UTF-8
-        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from conceptmon_tb.embedding_codec import (
     encode_embedding,
     stored_text_embedding,
 )
-from conceptmon_tb.metadata import Payload, pack_payload
+from conceptmon_tb.metadata import Payload, PayloadError, pack_payload
 from conceptmon_tb.payload_checks import reading
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray, IntArray
 
@@ -173,7 +173,7 @@ def unpack_space(payload: Payload) -> ConceptSpace:
             anchor_embedding=stored_text_embedding(arrays["anchor_embedding"]),
             anchor_position=arrays["anchor_position"].astype(np.float32),
             encoder=attrs["encoder"],
-            encoder_fingerprint=attrs["encoder_fingerprint"],
+            encoder_fingerprint=attrs.get("encoder_fingerprint", ""),
             projection=attrs["projection"],
             note=attrs["note"],
         )
@@ -198,11 +198,16 @@ def unpack_snapshot(
         The snapshot.
 
     Raises:
-        PayloadError: A payload is of another kind, or something is missing in it.
+        PayloadError: A payload is of another kind, something is missing in it, or they do not fit together.
     """
     with reading(neurons, "neurons"), reading(metrics, "metrics"):
         arrays, attrs = neurons.arrays, metrics.attrs
         flags = arrays["flags"]
+        check_concepts(neurons, len(space.words))
+        if len(flags) != attrs["neurons"]:
+            raise ValueError(f"{len(flags)} neurons where the step's metrics tell of {attrs['neurons']}")
+        if embedding is not None:
+            check_embedding(embedding, len(flags), space)
         return ConceptSnapshot(
             layer=layer,
             space=space,
@@ -258,6 +263,43 @@ def unpack_embedding(payload: Payload, space: ConceptSpace) -> FloatArray:
     """
     with reading(payload, "embedding"):
         return decode_embedding(payload.attrs["codec"], payload.arrays, base_embedding(space.text_embedding))
+
+
+def check_embedding(embedding: Payload, neurons: int, space: ConceptSpace) -> None:
+    """Check that embeddings are of as many neurons as a layer has, and in its space.
+
+    Args:
+        embedding: Payload of kind "embedding".
+        neurons: Number of neurons.
+        space: The space that the metrics of the same step name.
+
+    Raises:
+        PayloadError: They are of others, or in another one.
+    """
+    with reading(embedding, "embedding"):
+        rows = embedding.arrays["rows" if embedding.attrs["codec"] == "half" else "residual"]
+        expected = (neurons, space.text_embedding.shape[1])
+        if rows.shape != expected:
+            raise ValueError(f"shape {rows.shape} where {expected} was due")
+        if embedding.attrs["space"] != space.fingerprint:
+            raise ValueError(f"in space {embedding.attrs['space']!r} instead of {space.fingerprint!r}")
+
+
+def check_concepts(neurons: Payload, num_words: int) -> None:
+    """Check that neurons name concepts that their space has.
+
+    Args:
+        neurons: Payload of kind "neurons", or what is left of one.
+        num_words: Number of words of the space.
+
+    Raises:
+        PayloadError: A concept's number is beyond the words.
+    """
+    for name in ("concept_ids", "explanation_ids"):
+        ids = neurons.arrays.get(name)
+        largest = int(widen_ids(ids).max(initial=-1)) if ids is not None else -1
+        if largest >= num_words:
+            raise PayloadError(f"{name} has concept {largest}; its space has {num_words} words")
 
 
 def widen_ids(ids: npt.NDArray[Any]) -> IntArray:

@@ -29,12 +29,15 @@ from conceptmon_tb.metadata import (
     Payload,
     PayloadError,
     parse_layer_tag,
+    shown,
     unpack_payload,
 )
 from conceptmon_tb.payload_checks import check_payload
-from conceptmon_tb.payloads import unpack_snapshot, unpack_space
+from conceptmon_tb.payloads import check_embedding, unpack_snapshot, unpack_space
 from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, IntArray, ProbeImages
 from conceptmon_tb.training_scalars import TrainingTimeline
+
+MAX_THUMBNAIL_BYTES = 1 << 31  # of a run; 170,000 pictures of the usual 64 pixels
 
 _RUN_KINDS = {SPACE_TAG: "space", IMAGES_TAG: "images", ALERTS_TAG: "alerts"}
 
@@ -129,7 +132,12 @@ class _Collected:
             kept = [value for value in event.summary.value if _kind(value.tag) is not None]
             event = event_pb2.Event(wall_time=event.wall_time, step=event.step)
             event.summary.value.extend(kept)
-        yield from dataclass_compat.migrate_event(data_compat.migrate_event(event), self._metadata)
+        try:
+            migrated = list(dataclass_compat.migrate_event(data_compat.migrate_event(event), self._metadata))
+        except Exception as error:  # noqa: BLE001  # TensorBoard's own, of whatever a stranger's log holds
+            self._warnings.append(f"a record at byte {record.offset} cannot be read: {shown(error)}")
+            return
+        yield from migrated
 
     def assemble(self, folder: Path) -> Run:
         """Make snapshots of what was collected."""
@@ -141,8 +149,15 @@ class _Collected:
             if space is None:
                 self._warnings.append(f"layer {layer!r}, step {step}: its concept space is not in the log")
                 continue
+            embedding = parts.get("embedding")
             try:
-                snapshot = unpack_snapshot(layer, parts["neurons"], metrics, parts.get("embedding"), space)
+                if embedding is not None:
+                    check_embedding(embedding, metrics.attrs["neurons"], space)
+            except PayloadError as error:
+                self._warnings.append(f"layer {layer!r}, step {step}: {error}; its embeddings read as zeros")
+                embedding = None
+            try:
+                snapshot = unpack_snapshot(layer, parts["neurons"], metrics, embedding, space)
             except PayloadError as error:
                 self._warnings.append(f"layer {layer!r}, step {step}: {error}")
                 continue
@@ -221,7 +236,11 @@ class _Collected:
     def _alerts(self) -> tuple[Alert, ...]:
         alerts: list[Alert] = []
         for step, payload in sorted(self._payloads[ALERTS_TAG].items()):
-            raised, _, used = unpack_alerts(payload)
+            try:
+                raised, _, used = unpack_alerts(payload)
+            except PayloadError as error:
+                self._warnings.append(f"alerts of step {step}: {error}")
+                continue
             alerts += raised
             self._training.correct(step, used)
         return tuple(alerts)
@@ -229,12 +248,20 @@ class _Collected:
     def _images(self) -> ProbeImages | None:
         ids: list[IntArray] = []
         thumbnails: list[Thumbnails] = []
+        held = 0
         for step, payload in sorted(self._payloads[IMAGES_TAG].items()):
             try:
                 tiles = cut_atlas(payload)
             except PayloadError as error:
                 self._warnings.append(f"images of step {step}: {error}")
                 continue
+            held += tiles.nbytes
+            if held > MAX_THUMBNAIL_BYTES:
+                self._warnings.append(
+                    f"images from step {step} on: left out, together they take more than "
+                    f"{MAX_THUMBNAIL_BYTES >> 20} MiB"
+                )
+                break
             if thumbnails and tiles.shape[1:] != thumbnails[0].shape[1:]:
                 self._warnings.append(f"images of step {step}: another size than the first ones; left out")
                 continue
