@@ -8,9 +8,11 @@ import { batch, computed, effect, signal, untracked } from './lib.js';
 import { isHidden } from './host.js';
 import { detailBytes, emptyLayer, frameBytes, keepOnly, relisted, withDetails, withFrames } from './model/layer.js';
 import { locateImages } from './model/images.js';
+import { ApiError } from './api.js';
 import { emptyRunData } from './model/run.js';
 import { defaultGroups, groupTags } from './model/scalars.js';
 import { spaceFromContainer } from './model/space.js';
+import { byName } from './model/text.js';
 import { chooseChunk, keptAround } from './model/window.js';
 import { tagOfAxis } from './model/axis.js';
 
@@ -31,8 +33,8 @@ const REST_MS = 120;
 export function startLoader(store, api) {
   /** @type {Set<string>} */
   const busy = new Set();
-  /** Revision of the index for which a run's small data were fetched. @type {Record<string, string>} */
-  const fetched = {};
+  /** Revision of the index for which a run's small data were fetched. @type {Map<string, string>} */
+  const fetched = new Map();
   /** Counts requests that ended, so that whoever waits for a free line looks again. */
   const ended = signal(0);
 
@@ -59,7 +61,8 @@ export function startLoader(store, api) {
       if (!answer.unchanged) store.index.value = answer;
     });
     const listed = store.index.peek()?.runs ?? {};
-    if (Object.keys(listed).length && !(store.layerName.peek() in (listed[store.primary.peek()]?.layers ?? {}))) chooseFirst(store);
+    // What is shown stays when it is gone from the list: a TensorBoard that was started again lists runs one by one.
+    if (Object.keys(listed).length && store.layer.peek() === null && !(store.layerName.peek() in (listed[store.primary.peek()]?.layers ?? {}))) chooseFirst(store);
     // A link may name a run alone: then it is shown at our layer.
     if (store.compared.peek().some(({ layer }) => !layer)) store.compared.value = store.compared.peek().map(({ run, layer }) => ({ run, layer: layer || store.layerName.peek() }));
   });
@@ -74,17 +77,18 @@ export function startLoader(store, api) {
       api.alerts(run).catch(() => ({ checked: [], alerts: [] })),
       api.scalarTags(run).catch(() => ({ tags: [] })),
       api.images(run).catch(() => ({ tile: 0, pages: [] })),
-      ...missing.map((fingerprint) => api.space(run, fingerprint)),
+      // A space that cannot be read costs its own steps their words; the index tells what is wrong with it.
+      ...missing.map((fingerprint) => api.space(run, fingerprint).catch((error) => { if (error instanceof ApiError) return null; throw error; })),
     ]);
     const now = store.runs.peek()[run] ?? known;
     store.updateRun(run, {
       timeline: timeline.layers,
       alerts: { checked: alerts.checked, alerts: alerts.alerts },
       tags: tags.tags,
-      tiles: locateImages(images.pages),
-      spaces: { ...now.spaces, ...Object.fromEntries(spaces.map((answer) => [answer.attrs.fingerprint, spaceFromContainer(answer)])) },
+      tiles: locateImages(images.pages, images.skipped),
+      spaces: byName(now.spaces, Object.fromEntries(spaces.flatMap((answer) => (answer ? [[answer.attrs.fingerprint, spaceFromContainer(answer)]] : [])))),
     });
-    fetched[run] = revision;
+    fetched.set(run, revision);
     await loadScalars(run);
   });
 
@@ -97,13 +101,13 @@ export function startLoader(store, api) {
     const members = [...new Set([...chosen, ...store.wantedScalars.peek(), tagOfAxis(store.axis.peek())])].filter((tag) => tags.includes(tag));
     const answers = await Promise.all(members.map((tag) => api.scalar(run, tag)));
     const now = store.runs.peek()[run] ?? emptyRunData();
-    store.updateRun(run, { scalars: { ...now.scalars, ...Object.fromEntries(members.map((tag, i) => [tag, answers[i].points])) } });
+    store.updateRun(run, { scalars: byName(now.scalars, Object.fromEntries(members.map((tag, i) => [tag, answers[i].points]))) });
   };
 
   /** @param {string} run @param {string} name @param {(layer: import('./model/layer.js').Layer) => import('./model/layer.js').Layer} change */
   const updateLayer = (run, name, change) => {
     const layers = store.runs.peek()[run]?.layers ?? {};
-    if (layers[name]) store.updateRun(run, { layers: { ...layers, [name]: change(layers[name]) } });
+    if (layers[name]) store.updateRun(run, { layers: byName(layers, { [name]: change(layers[name]) }) });
   };
 
   /** Bring a layer's list of steps up to date. @param {string} run @param {string} name @param {import('./api.js').LayerIndex} listed */
@@ -112,7 +116,7 @@ export function startLoader(store, api) {
     const have = layers[name];
     if (have && have.neurons === listed.neurons && same(have.steps, listed.steps) && same(have.wallTimes, listed.wall_times)) return;
     const layer = have ? relisted(have, listed) : emptyLayer(run, name, listed);
-    store.keepingStep(() => store.updateRun(run, { layers: { ...layers, [name]: layer } }));
+    store.keepingStep(() => store.updateRun(run, { layers: byName(layers, { [name]: layer }) }));
   };
 
   effect(() => {
@@ -123,16 +127,21 @@ export function startLoader(store, api) {
       for (const { run, name } of shown) {
         const listed = answer.runs[run];
         if (!listed) continue;
-        if (fetched[run] !== answer.revision) loadRun(run, answer.revision);
+        if (fetched.get(run) !== answer.revision) loadRun(run, answer.revision);
         if (listed.layers[name]) listLayer(run, name, listed.layers[name]);
       }
       letGo(store, shown);
+      forgetRemoved(store, shown).forEach((run) => { delete fetched[run]; });
     }));
   });
+
+  /** Nothing more is asked for of what is not in the log (any more). @param {import('./source.js').Source} source */
+  const isListed = ({ run, name }) => name in (store.index.value?.runs[run]?.layers ?? {});
 
   effect(() => {
     void ended.value;
     for (const source of store.sources.value) {
+      if (!isListed(source)) continue;
       const layer = source.layer.value;
       const at = source.epoch.value;
       const count = store.sources.value.length;
@@ -156,11 +165,11 @@ export function startLoader(store, api) {
   effect(() => {
     void ended.value;
     const moments = /** @type {[import('./source.js').Source, number][] | null} */ (resting.value);
-    if (!moments) return undefined;
+    if (!moments?.some(([source]) => isListed(source))) return undefined;
     const timer = setTimeout(() => {
       for (const [source, epoch] of moments) {
         const layer = source.layer.peek();
-        if (!layer || layer.details[epoch] || !layer.frames[epoch]) continue;
+        if (!layer || layer.details[epoch] || !layer.frames[epoch] || !isListed(source)) continue;
         once(`details ${source.key}`, async () => {
           const step = layer.steps[epoch];
           const answer = await api.layer(source.run, source.name, { from: step, to: step, part: 'details' });
@@ -199,8 +208,16 @@ function letGo(store, shown) {
     total += layer.loaded * frameBytes(layer);
     if (total <= FRAME_BUDGET / 4) continue;
     const { [layer.name]: _, ...layers } = store.runs.peek()[run].layers;
-    store.updateRun(run, { layers });
+    store.updateRun(run, { layers: byName(layers) });
   }
+}
+
+/** Forget runs that are neither in the log any more nor shown. @param {Store} store @param {{run: string}[]} shown @returns {string[]} their names */
+function forgetRemoved(store, shown) {
+  const kept = new Set([...store.runNames.peek(), ...shown.map(({ run }) => run)]);
+  const gone = Object.keys(store.runs.peek()).filter((run) => !kept.has(run));
+  if (gone.length) store.runs.value = Object.fromEntries(Object.entries(store.runs.peek()).filter(([run]) => kept.has(run)));
+  return gone;
 }
 
 /** Show what a link asks for, as far as it is there. @param {Store} store */

@@ -90,7 +90,7 @@ export async function start(body) {
 
   effect(() => {
     const known = store.index.value !== null;
-    const empty = known && store.runNames.value.length === 0;
+    const empty = known && store.runNames.value.length === 0 && store.layer.value === null;
     element('loading').hidden = known;
     element('loading').firstElementChild?.replaceChildren(store.problem.value || 'Reading the log directory…');
     element('empty').hidden = !empty;

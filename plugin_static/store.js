@@ -6,6 +6,7 @@
 import { batch, computed, signal } from './lib.js';
 import { emptyRunData } from './model/run.js';
 import { clamp, indexOfStep, nearestIndex, stepAt } from './model/steps.js';
+import { byName } from './model/text.js';
 import { createSource, keyOf } from './source.js';
 
 /** @typedef {import('./api.js').RunsAnswer} RunsAnswer */
@@ -36,7 +37,7 @@ function createState() {
     // Fetched
     index: signal(/** @type {RunsAnswer | null} */ (null)),
     problem: signal(''),
-    runs: signal(/** @type {Record<string, RunData>} */ ({})),
+    runs: signal(/** @type {Record<string, RunData>} */ (byName())),
     // The page around
     theme: signal(/** @type {'light' | 'dark'} */ ('light')),
     reducedMotion: signal(false),
@@ -66,7 +67,7 @@ function createState() {
     /** Anchors as the reader edited them, null: as logged. */
     editedAnchors: signal(/** @type {string[] | null} */ (null)),
     /** Places of words that are not in the concept space, by word, as the plugin placed them. */
-    typedPlaces: signal(/** @type {Record<string, [number, number]>} */ ({})),
+    typedPlaces: signal(/** @type {Record<string, [number, number]>} */ (byName())),
     // Time
     axis: signal(/** @type {AxisMode} */ ('step')),
     cursor: signal(0),
@@ -125,7 +126,8 @@ export function createStore() {
 
   const runNames = computed(() => Object.keys(index.value?.runs ?? {}));
   const runIndex = computed(() => index.value?.runs[primary.value] ?? null);
-  const layerNames = computed(() => Object.keys(runIndex.value?.layers ?? {}));
+  /** Of a run that is gone from the log, those that are here. */
+  const layerNames = computed(() => Object.keys(runIndex.value?.layers ?? runs.value[primary.value]?.layers ?? {}));
 
   /** Sources live as long as they are shown, so that what was computed is not computed again. @type {Map<string, Source>} */
   const made = new Map();
@@ -175,14 +177,16 @@ export function createStore() {
   });
 
   /** @param {string} run @param {Partial<RunData>} change */
-  const updateRun = (run, change) => { runs.value = { ...runs.peek(), [run]: { ...(runs.peek()[run] ?? emptyRunData()), ...change } }; };
+  const updateRun = (run, change) => { runs.value = byName(runs.peek(), { [run]: { ...(runs.peek()[run] ?? emptyRunData()), ...change } }); };
 
   let rememberedStep = NaN;
+  let leftAt = NaN;
   /** Keep the step while the list of steps under the cursor changes. @param {() => void} change */
   const keepingStep = (change) => {
     const before = steps.peek();
-    // A layer that is still being fetched has no steps: the last known one outlives it.
-    if (before.length) rememberedStep = stepAt(before, cursor.peek());
+    // A layer that is still being fetched has no steps: the last known one outlives it. And while nobody moved the
+    // cursor, it looks for the same step again: after a new start TensorBoard lists some steps later than others.
+    if (before.length && cursor.peek() !== leftAt) rememberedStep = stepAt(before, cursor.peek());
     const at = rememberedStep;
     const wasAtEnd = following.peek();
     batch(() => {
@@ -191,12 +195,14 @@ export function createStore() {
       if (after.length === 0 || after === before) return;
       if (wasAtEnd || Number.isNaN(at)) cursor.value = after.length - 1;
       else cursor.value = playing.peek() ? indexOfStep(after, at) : nearestIndex(after, at);
+      leftAt = cursor.peek();
     });
   };
 
   /** @param {number} to index of a step, may be fractional */
   const seek = (to) => {
     const last = Math.max(0, steps.peek().length - 1);
+    leftAt = NaN;
     batch(() => {
       cursor.value = clamp(to, 0, last);
       following.value = cursor.value >= last - 1e-6;

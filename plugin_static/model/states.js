@@ -67,6 +67,7 @@ export function judgeAge(wallTimes, newest, now) {
  * @typedef {object} Situation of one run and layer as it is shown
  * @property {RunIndex | null} index
  * @property {string} layer
+ * @property {boolean} [gone] whether it is shown but not in the log directory (any more, or yet again)
  * @property {string} note of the log about itself
  * @property {import('./history.js').EpochSummary | null} summary
  * @property {number | null} threshold the reader's, null: as logged
@@ -78,9 +79,10 @@ export function judgeAge(wallTimes, newest, now) {
 
 /** What there is to say about a run and layer, the gravest first. @param {Situation} situation @returns {Notice[]} */
 export function noticesOf(situation) {
-  const { index, layer, note, summary, threshold, logged, drawn, age, lacksImages } = situation;
+  const { index, layer, gone, note, summary, threshold, logged, drawn, age, lacksImages } = situation;
   /** @type {Notice[]} */
   const notices = [];
+  if (gone) notices.push({ id: 'gone', level: 'warn', text: 'Not in the log directory any more, or not read again yet. What you see is as of then' });
   if (summary && summary.valid === 0) notices.push({ id: 'silent', level: 'warn', text: 'No neuron has a signal at this step: nothing to draw' });
   else if (summary && summary.interpretable === 0 && threshold !== null) notices.push({ id: 'threshold', level: 'warn', text: 'Nothing is interpretable above your threshold', action: 'reset threshold' });
   else if (summary && summary.interpretable === 0) notices.push({ id: 'none', level: 'info', text: `No neuron is above the threshold${logged === null ? '' : ` of ${Number(logged.toPrecision(3))}`} at this step: all fit no word clearly` });

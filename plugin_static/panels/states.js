@@ -61,7 +61,7 @@ function situationOf(store, source) {
   const wallTimes = source.wallTimes.value;
   const note = noteOf(store, source);
   return {
-    index, layer: source.name, note: source !== store.first.value && note === noteOf(store, store.first.value) ? '' : note, summary,
+    index, layer: source.name, gone: source.layer.value !== null && !(source.name in (index?.layers ?? {})), note: source !== store.first.value && note === noteOf(store, store.first.value) ? '' : note, summary,
     threshold: store.threshold.value, logged: source.metricsNow.value?.threshold ?? null,
     drawn: kinds && kinds.reduce((sum, kind) => sum + Number(kind === KIND.FULL || kind === KIND.FAINT), 0),
     lacksImages: (store.focus.value?.run === source.run || store.pinned.value.some(({ run }) => run === source.run)) && source.space.value !== null && source.data.value.tiles.size === 0,

@@ -39,6 +39,11 @@ test('ages are told in the unit that fits', () => {
 
 test('all is well: there is nothing to say', () => { equal(idsOf({}), []); });
 
+test('what is shown but not in the log any more is told first', () => {
+  equal(idsOf({ index: null, gone: true, note: 'made up' }), ['gone', 'note']);
+  equal(idsOf({ gone: false }), []);
+});
+
 test('nothing interpretable is told with the way back where the reader moved the threshold', () => {
   const [notice] = noticesOf({ index: index(), layer: 'layer4', note: '', summary: summary({ interpretable: 0 }), threshold: 0.9, logged: 0.35, drawn: null, age: { kind: 'fresh', text: '' } });
   equal([notice.level, notice.action], ['warn', 'reset threshold']);
