@@ -22,6 +22,7 @@ from conceptmon_tb.metadata import (
     TAG_PREFIX,
     Payload,
     PayloadError,
+    parse_evolutions_tag,
     parse_layer_tag,
     unpack_payload,
 )
@@ -38,6 +39,7 @@ class History:
         steps: Complete epochs by layer.
         space_steps: Steps at which a space was sent.
         image_steps: Steps at which thumbnails were sent.
+        evolutions: Pairs of steps whose important evolutions were sent.
         looks: Probe images looked through at each step, and images of the whole probe set, where told.
         starts: How many START events there are.
         unpurged: Steps by layer that a START event hides from everybody but TensorBoard's Python loader,
@@ -48,6 +50,7 @@ class History:
     steps: dict[str, set[int]] = field(default_factory=dict)
     space_steps: set[int] = field(default_factory=set)
     image_steps: set[int] = field(default_factory=set)
+    evolutions: set[tuple[int, int]] = field(default_factory=set)
     looks: dict[int, tuple[int, int]] = field(default_factory=dict)
     starts: int = 0
     unpurged: dict[str, list[int]] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class History:
         gone = {layer: sorted(s for s in steps if s >= first_step) for layer, steps in self.steps.items()}
         for steps in (*self.steps.values(), self.space_steps, self.image_steps):
             steps.difference_update([step for step in steps if step >= first_step])
+        self.evolutions = {pair for pair in self.evolutions if pair[1] < first_step}
         self.looks = {step: look for step, look in self.looks.items() if step < first_step}
         return {layer: steps for layer, steps in gone.items() if steps}
 
@@ -126,6 +130,9 @@ def _take(history: History, parts: _Parts, event: event_pb2.Event) -> None:
             history.space_steps.add(step)
         elif value.tag == IMAGES_TAG:
             history.image_steps.add(step)
+        elif (pair := parse_evolutions_tag(value.tag)) is not None:
+            if pair[1] == step and _read(value.tensor) is not None:
+                history.evolutions.add(pair)
         elif (found := parse_layer_tag(value.tag)) is not None:
             payload = _read(value.tensor)
             if payload is None:

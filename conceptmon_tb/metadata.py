@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ IMAGES_TAG = "concepts/space/images"
 # No layer has a kind or a scalar of this name. The text has a tag of its own: a tag belongs to one plugin.
 ALERTS_TAG = "concepts/training/alerts"
 ALERTS_TEXT_TAG = "concepts/alerts"
+# Each pair of epochs has a tag of its own: pairs may come in any order, and none hides another.
+_EVOLUTIONS_TAG = re.compile(r"concepts/evolutions/(-?[0-9]{1,18})/(-?[0-9]{1,18})")
 
 MAGIC = b"CMON"
 # One answer to "read these tensors" is limited to 256 MiB and cannot be asked for single steps; blobs are
@@ -121,6 +124,20 @@ def parse_layer_tag(tag: str) -> tuple[str, str] | None:
     if not slash or kind not in LAYER_KINDS:
         return None
     return layer, kind
+
+
+def evolutions_tag(from_step: int, to_step: int) -> str:
+    """Return the event tag of the evolutions between two epochs, such as "concepts/evolutions/5/21"."""
+    return f"{TAG_PREFIX}evolutions/{from_step}/{to_step}"
+
+
+def parse_evolutions_tag(tag: str) -> tuple[int, int] | None:
+    """Return the two steps in a tag made by `evolutions_tag`; None for any other tag."""
+    found = _EVOLUTIONS_TAG.fullmatch(tag)
+    if found is None:
+        return None
+    pair = int(found[1]), int(found[2])
+    return pair if evolutions_tag(*pair) == tag else None
 
 
 def make_metadata(data_class: int) -> summary_pb2.SummaryMetadata:

@@ -58,8 +58,8 @@ def check_payload(payload: Payload, kind: str, step: int) -> None:
 
     Args:
         payload: Any payload.
-        kind: The kind it should be: "neurons", "metrics", "embedding", "space", "images" or
-            "alerts".
+        kind: The kind it should be: "neurons", "metrics", "embedding", "space", "images", "alerts" or
+            "evolutions".
         step: The step of the event that carried it.
 
     Raises:
@@ -226,6 +226,35 @@ def _check_alerts(payload: Payload) -> None:
     _check_numbers(attrs["training"].values())
 
 
+def _check_evolutions(payload: Payload) -> None:
+    attrs, arrays = payload.attrs, payload.arrays
+    if type(attrs["from_step"]) is not int or not -_MAX_WHOLE <= attrs["from_step"] < payload.step:
+        raise ValueError("from_step must be a whole number before the step")
+    for name in ("classes", "layers"):
+        if not isinstance(attrs[name], list) or not attrs[name]:
+            raise TypeError(f"{name} must be a list of texts")
+        _check_texts(dict(enumerate(attrs[name])))
+        if len(set(attrs[name])) != len(attrs[name]):
+            raise ValueError(f"{name} must differ from each other")
+    if not isinstance(attrs["neurons"], list) or len(attrs["neurons"]) != len(attrs["layers"]):
+        raise ValueError("neurons must have a number for each layer")
+    for count in attrs["neurons"]:
+        _check_count("neurons", count)
+    shape = len(attrs["classes"]), sum(attrs["neurons"])
+    for name, expected, dtypes in (
+        ("num_images", shape[:1], ("<i4",)),
+        ("scale", shape[:1], _FLOATS),
+        ("positive", shape, ("|u1", "<u2", "<i4")),
+        ("sensitivity", shape, _FLOATS),
+    ):
+        _check_dtype(payload, name, dtypes)
+        if arrays[name].shape != expected:
+            raise ValueError(f"{name} has shape {arrays[name].shape} where {expected} was due")
+    images, positive = arrays["num_images"], arrays["positive"]
+    if (images < 1).any() or (positive < 0).any() or (positive > images[:, None]).any():
+        raise ValueError("positive must be numbers of the class's images, and each class must have some")
+
+
 def _check_texts(texts: Mapping[Any, object]) -> None:
     for name, text in texts.items():
         if not isinstance(text, str):
@@ -252,4 +281,5 @@ _CHECKS: dict[str, Callable[[Payload], None]] = {
     "space": _check_space,
     "images": _check_images,
     "alerts": _check_alerts,
+    "evolutions": _check_evolutions,
 }

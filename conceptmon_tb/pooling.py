@@ -111,6 +111,21 @@ def find_maps(
     return tokens[:, class_tokens:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
 
 
+def find_axes(output: Tensor, module: nn.Module) -> tuple[int, int]:
+    """Which dimensions of a layer's output are the images and the neurons; all others are places.
+
+    Args:
+        output: What the layer gave.
+        module: The layer.
+
+    Returns:
+        Numbers of the two dimensions.
+    """
+    if output.ndim == 3 and not isinstance(module, _SEQUENCE_CHANNELS_FIRST):
+        return int(isinstance(module, _SEQUENCE_FIRST) and not _batch_first(module)), 2
+    return 0, output.ndim - 1 if output.ndim > 2 and _is_channels_last(output, module) else 1
+
+
 def _batch_first_tokens(output: Tensor, module: nn.Module) -> Tensor:
     sequence_first = isinstance(module, _SEQUENCE_FIRST) and not _batch_first(module)
     return output.transpose(0, 1) if sequence_first else output

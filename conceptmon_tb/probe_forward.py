@@ -43,11 +43,14 @@ class ProbeForward:
         self._model, self._forward = model, forward
         self._worked = False
 
-    def __call__(self, batch: Tensor) -> None:
+    def __call__(self, batch: Tensor) -> Any:
         """Run one batch.
 
         Args:
             batch: `(batch, channels, height, width)` on any device.
+
+        Returns:
+            What the model gave.
 
         Raises:
             TypeError: The first batch fails in a way that tells that the model wants something else.
@@ -55,10 +58,7 @@ class ProbeForward:
         images = batch.to(device=self.device, dtype=self.dtype if batch.is_floating_point() else None)
         try:
             with _own_forward(self._model):
-                if self._forward is None:
-                    self._model(images)
-                else:
-                    self._forward(self._model, images)
+                given = self._model(images) if self._forward is None else self._forward(self._model, images)
         except _WRONG_INPUT as error:
             if self._worked or self._forward is not None or _raised_here(error):
                 raise
@@ -68,6 +68,7 @@ class ProbeForward:
                 f"if it wants something else, {_WAY_OUT}"
             ) from error
         self._worked = True
+        return given
 
 
 def _raised_here(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from tensorboard.compat.proto import event_pb2
 from conceptmon_tb.alert_records import Alert, unpack_alerts
 from conceptmon_tb.atlas import Thumbnails, cut_atlas
 from conceptmon_tb.event_files import Record, event_files, read_records, run_folders
+from conceptmon_tb.evolution_records import Evolutions, unpack_evolutions
 from conceptmon_tb.metadata import (
     ALERTS_TAG,
     IMAGES_TAG,
@@ -28,6 +29,7 @@ from conceptmon_tb.metadata import (
     NewerSchemaError,
     Payload,
     PayloadError,
+    parse_evolutions_tag,
     parse_layer_tag,
     shown,
     unpack_payload,
@@ -55,6 +57,7 @@ class Run:
         training: The loop's own scalars by step and tag: the mean of what was logged between the epoch
             before and this one. Of loss and accuracy, what the alert rules were given.
         alerts: What was raised while the run was trained, in order; `check_run` looks again.
+        evolutions: Tables of important evolutions, by the epoch at which they end, then begin.
     """
 
     steps: tuple[int, ...]
@@ -64,6 +67,7 @@ class Run:
     warnings: tuple[str, ...] = field(default=())
     training: dict[int, dict[str, float]] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = field(default=())
+    evolutions: tuple[Evolutions, ...] = field(default=())
 
 
 def read_run(logdir: str | Path) -> Run:
@@ -168,7 +172,7 @@ class _Collected:
         if not steps:
             raise self._newer or FileNotFoundError(_nothing_found(folder, self._warnings))
         latest = next(by_step[steps[-1]] for by_step in snapshots.values() if steps[-1] in by_step)
-        alerts = self._alerts()
+        alerts, evolutions = self._alerts(), self._evolutions()
         return Run(
             steps,
             snapshots,
@@ -177,6 +181,7 @@ class _Collected:
             tuple(self._warnings),
             self._training.known,
             alerts,
+            evolutions,
         )
 
     def _take_event(self, event: Any) -> None:
@@ -245,6 +250,23 @@ class _Collected:
             self._training.correct(step, used)
         return tuple(alerts)
 
+    def _evolutions(self) -> tuple[Evolutions, ...]:
+        tables = [
+            self._unpack_evolutions(tag, step, payload)
+            for tag, by_step in self._payloads.items()
+            if parse_evolutions_tag(tag) is not None
+            for step, payload in by_step.items()
+        ]
+        known = [table for table in tables if table is not None]
+        return tuple(sorted(known, key=lambda table: (table.to_step, table.from_step)))
+
+    def _unpack_evolutions(self, tag: str, step: int, payload: Payload) -> Evolutions | None:
+        try:
+            return unpack_evolutions(payload, tag)
+        except PayloadError as error:
+            self._warnings.append(f"{tag}, step {step}: {error}")
+            return None
+
     def _images(self) -> ProbeImages | None:
         ids: list[IntArray] = []
         thumbnails: list[Thumbnails] = []
@@ -275,6 +297,8 @@ class _Collected:
 
 def _kind(tag: str) -> str | None:
     """The kind of payload that a tag has; None for tags of others."""
+    if parse_evolutions_tag(tag) is not None:
+        return "evolutions"
     layer = parse_layer_tag(tag)
     return _RUN_KINDS.get(tag) or (layer[1] if layer else None)
 

@@ -41,6 +41,8 @@ from conceptmon_tb.event_writing import (
 )
 from conceptmon_tb.monitor import ConceptMonitor
 from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
+from conceptmon_tb.evolution_records import Evolutions
+from conceptmon_tb.evolution_writing import add_evolutions
 from conceptmon_tb.silence import SilentFileWriter
 
 __all__ = ["ConceptWriter", "add_concepts", "alerts_of", "session_of"]
@@ -168,6 +170,27 @@ class ConceptWriter(SummaryWriter):
 
     def _leaves_out(self, global_step: Any) -> bool:
         """Whether `every_n_epochs` leaves a step out; what is no step is refused later, by all ranks."""
+    def add_evolutions(self, evolutions: Evolutions, walltime: float | None = None) -> None:
+        """Log which neurons' evolution between two epochs matters to which class.
+
+        A second table for the same two epochs is refused: the first stays (a warning, or with `strict` a
+        ValueError). Of several ranks only rank 0 writes; the others may call it or not.
+
+        Args:
+            evolutions: From `evolution.important_evolutions`.
+            walltime: Seconds since 1970; None for now.
+
+        Raises:
+            RuntimeError: The writer is closed.
+            TypeError: It is something else.
+            ValueError: The two epochs are in the log already, with `strict` only.
+            Exception: Whatever failed while writing, with `strict` only.
+        """
+        if self._is_silent:
+            return
+        self._finish()
+        add_evolutions(self, evolutions, walltime, strict=self.strict)
+
         with contextlib.suppress(TypeError, ValueError):
             step = check_step(global_step)
             return step > 0 and step % self.every_n_epochs > 0

@@ -12,6 +12,7 @@ from conceptmon_tb.evolution.co_activation import CoActivation
 from conceptmon_tb.evolution.fitting import SpaceSettings, embed_base, fit_semantic_space
 from conceptmon_tb.evolution.groups import Groups, group_neurons
 from conceptmon_tb.evolution.image_embedding import average_images, embed_further_images, embed_images
+from conceptmon_tb.evolution.importance import important_evolutions
 from conceptmon_tb.evolution.learning import co_activation_loss, learn_embedding
 from conceptmon_tb.evolution.monitor import SemanticSpaceMonitor
 from conceptmon_tb.evolution.semantic_space import Projected, SemanticSpace
@@ -37,5 +38,6 @@ __all__ = [
     "find_stimuli",
     "fit_semantic_space",
     "group_neurons",
+    "important_evolutions",
     "learn_embedding",
 ]

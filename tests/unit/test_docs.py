@@ -6,10 +6,12 @@ import inspect
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from conceptmon_tb import metadata
 from conceptmon_tb.atlas import pack_images
+from conceptmon_tb.evolution_records import Evolutions, pack_evolutions
 from conceptmon_tb.metadata import unpack_payload
 from conceptmon_tb.payloads import pack_embedding, pack_metrics, pack_neurons, pack_space
 from conceptmon_tb.plugin import app
@@ -22,6 +24,7 @@ HTTP = (DOCS / "http_api.md").read_text(encoding="utf-8")
 EVENTS = (DOCS / "event_format.md").read_text(encoding="utf-8")
 
 SNAPSHOT = list(make_snapshots(2, {"layer4": 6}))[-1]["layer4"]
+TABLE = Evolutions(0, 1, ("a",), np.ones(1, np.int32), ("layer4",), (1,), np.ones((1, 1)), np.ones((1, 1)))
 PAYLOADS = [
     unpack_payload(data)
     for data in (
@@ -30,6 +33,7 @@ PAYLOADS = [
         pack_embedding(SNAPSHOT, 0),
         pack_space(make_space(), 0),
         pack_images(make_images(make_space()), 0),
+        pack_evolutions(TABLE),
     )
 ]
 PLUGIN = app.ConceptMonitorPlugin(SimpleNamespace(data_provider=None))
@@ -56,6 +60,7 @@ def test_every_kind_of_tag_is_documented(kind: str) -> None:
 def test_the_tags_of_the_space_and_all_scalars_are_documented() -> None:
     assert f"`{metadata.SPACE_TAG}`" in EVENTS
     assert f"`{metadata.IMAGES_TAG}`" in EVENTS
+    assert f"`{metadata.evolutions_tag('<from>', '<to>')}`" in EVENTS
     names = {
         name.replace(name.partition("/")[2], "<category>") if "/" in name else name
         for name in layer_scalars(SNAPSHOT)

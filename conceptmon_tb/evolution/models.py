@@ -1,0 +1,61 @@
+"""Two epochs of one model, however they are at hand: modules, state dicts or checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from conceptmon_tb.checkpoints.factory import ModelSource, build_model
+from conceptmon_tb.checkpoints.keys import match_checkpoint, take_state
+from conceptmon_tb.checkpoints.loading import read_checkpoint
+from conceptmon_tb.training_state import unwrap_model
+
+ModelState: TypeAlias = nn.Module | Mapping[str, Any] | str | Path
+"""A model at one epoch: itself, its `state_dict()`, or a checkpoint file that holds one."""
+
+
+def open_models(
+    before: ModelState, after: ModelState, model: ModelSource | None = None
+) -> tuple[nn.Module, nn.Module]:
+    """Make modules of two epochs.
+
+    Args:
+        before: The earlier epoch.
+        after: The later epoch.
+        model: What state dicts and checkpoints are loaded into: a factory, "package.module:factory", or a
+            module, of which a copy is made. None: a copy of the other epoch's module.
+
+    Returns:
+        Two modules. Those that were given are the same objects, the others are new.
+
+    Raises:
+        TypeError: An epoch is none of these.
+        ValueError: There is nothing to load into.
+        CheckpointError: Weights do not fit, or a file cannot be read.
+    """
+    for name, state in (("before", before), ("after", after)):
+        if not isinstance(state, (nn.Module, Mapping, str, Path)):
+            raise TypeError(
+                f"{name} must be a module, a state dict or the path of a checkpoint, got "
+                f"{type(state).__name__}"
+            )
+    modules = [state for state in (before, after) if isinstance(state, nn.Module)]
+    source: ModelSource | None = model if model is not None else next(map(unwrap_model, modules), None)
+    return _open("before", before, source), _open("after", after, source)
+
+
+def _open(name: str, state: ModelState, source: ModelSource | None) -> nn.Module:
+    if isinstance(state, nn.Module):
+        return state
+    if source is None:
+        raise ValueError(
+            f"{name} is no module, and neither is the other epoch: say with model= what the weights belong to"
+        )
+    module = build_model(source)
+    content = state if isinstance(state, Mapping) else read_checkpoint(Path(state))
+    match = match_checkpoint(content, module, name=name if isinstance(state, Mapping) else str(state))
+    module.load_state_dict(take_state(content, match), strict=False)
+    return module
