@@ -39,10 +39,10 @@ from conceptmon_tb.event_writing import (
     warn_once,
     write_snapshots,
 )
-from conceptmon_tb.monitor import ConceptMonitor
-from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.evolution_records import Evolutions
 from conceptmon_tb.evolution_writing import add_evolutions
+from conceptmon_tb.monitor import ConceptMonitor
+from conceptmon_tb.session import Session, open_folder, resume, wait_for_a_later_name
 from conceptmon_tb.silence import SilentFileWriter
 
 __all__ = ["ConceptWriter", "add_concepts", "alerts_of", "session_of"]
@@ -168,8 +168,6 @@ class ConceptWriter(SummaryWriter):
         with together:
             self._add_together(ranks, self.monitor, model, global_step, walltime)
 
-    def _leaves_out(self, global_step: Any) -> bool:
-        """Whether `every_n_epochs` leaves a step out; what is no step is refused later, by all ranks."""
     def add_evolutions(self, evolutions: Evolutions, walltime: float | None = None) -> None:
         """Log which neurons' evolution between two epochs matters to which class.
 
@@ -191,6 +189,8 @@ class ConceptWriter(SummaryWriter):
         self._finish()
         add_evolutions(self, evolutions, walltime, strict=self.strict)
 
+    def _leaves_out(self, global_step: Any) -> bool:
+        """Whether `every_n_epochs` leaves a step out; what is no step is refused later, by all ranks."""
         with contextlib.suppress(TypeError, ValueError):
             step = check_step(global_step)
             return step > 0 and step % self.every_n_epochs > 0
