@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-CACHE_VARIABLE = "CONCEPTMON_CACHE"
+from conceptmon_tb.private_files import CACHE_VARIABLE, default_cache_dir, write_private_file
+
+__all__ = ["CACHE_VARIABLE", "EmbeddingCache", "default_cache_dir"]
+
 _NAME = "embedding"
 logger = logging.getLogger(__name__)
-
-
-def default_cache_dir() -> Path:
-    """Where embeddings are kept: $CONCEPTMON_CACHE, else ~/.cache/conceptmon_tb."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".cache" / "conceptmon_tb"
 
 
 class EmbeddingCache:
     """A folder of embeddings by content key. What cannot be read or written is computed, with a warning.
 
     Args:
-        directory: The folder; made when the first entry is written.
+        directory: The folder; made when the first entry is written, for its owner alone.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -66,16 +61,10 @@ class EmbeddingCache:
             *parts: Everything that the embedding depends on.
         """
         path = self._path(parts)
-        temporary = ""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.directory, suffix=".part")
-            with os.fdopen(handle, "wb") as file:
-                file.write(save({_NAME: embedding.detach().cpu().float().contiguous()}))
-            Path(temporary).replace(path)
+            data = save({_NAME: embedding.detach().cpu().float().contiguous()})
+            write_private_file(self.directory, data, path.name)
         except OSError as error:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
             self._warn(f"could not write {path}: {error}")
 
     def _path(self, parts: tuple[str, ...]) -> Path:

@@ -7,7 +7,7 @@ import { decodeContainer } from './container.js';
 /** @typedef {{layer?: string, step?: number | null, reason: string, code?: string}} Skipped */
 /** @typedef {{kept: number, logged: number}} Sampled */
 /** @typedef {{layers: Record<string, LayerIndex>, spaces: string[], note: string, skipped: Skipped[], sampled?: Record<string, Sampled>, newest_wall_time?: number}} RunIndex */
-/** @typedef {{runs: Record<string, RunIndex>, revision: string, unchanged?: boolean, logdir?: string}} RunsAnswer */
+/** @typedef {{runs: Record<string, RunIndex>, revision: string, unchanged?: boolean}} RunsAnswer */
 /**
  * @typedef {object} Metrics What one layer was at one step; numbers are null where the log had NaN.
  * @property {number} step

@@ -31,14 +31,21 @@ class TensorBoardServer:
         *flags: More command line flags, such as "--load_fast=false".
         prefix: What `--path_prefix` was given, if it was.
         environment: Changed environment variables.
+        bind_all: Listen on all interfaces; else on localhost alone, as TensorBoard does unless told.
     """
 
     def __init__(
-        self, logdir: str | Path, *flags: str, prefix: str = "", environment: dict[str, str] | None = None
+        self,
+        logdir: str | Path,
+        *flags: str,
+        prefix: str = "",
+        environment: dict[str, str] | None = None,
+        bind_all: bool = True,
     ) -> None:
         self.logdir = Path(logdir)
         self.prefix = prefix
         self._flags = [*flags, f"--path_prefix={prefix}"] if prefix else list(flags)
+        self._flags += ["--bind_all"] if bind_all else []
         self._environment = {**os.environ, **(environment or {})}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,7 +81,7 @@ class TensorBoardServer:
             str(self.port),
         ]
         self._process = subprocess.Popen(
-            [*command, "--bind_all", *self._flags],
+            [*command, *self._flags],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=self._environment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -118,8 +118,18 @@ class Answers:
         first: int | None = None,
         last: int | None = None,
         part: Part = "all",
+        take_room: Callable[[int], None] | None = None,
     ) -> bytes:
         """Answer of `layer`: arrays of all usable steps, or of those in a range.
+
+        Args:
+            source: The request's source.
+            run: A run.
+            layer: One of its layers.
+            first: First step, None for all.
+            last: Last step, None for all.
+            part: Which arrays.
+            take_room: Called with the size of the answer before it is made.
 
         Raises:
             BadRequestError: The answer would be too large.
@@ -131,16 +141,18 @@ class Answers:
             for step, _ in entry.steps
             if (first is None or step >= first) and (last is None or step <= last)
         ]
-        if entry.blobs is not None and len(wanted) > 1:
+        if len(wanted) > 1 or (wanted and entry.blobs is not None):
             # The first step alone tells how much there is of the others.
             probe = self._lookup.neurons(logged, wanted[:1], part).values()
             size = bytes_per_neuron(part, count_concepts(probe), count_images(probe)) * entry.neurons
-            if size * len(wanted) > MAX_ANSWER_BYTES:
+            if len(wanted) > 1 and size * len(wanted) > MAX_ANSWER_BYTES:
                 raise BadRequestError(
                     f"an answer of some {size * len(wanted) >> 20} MiB; ask for at most "
                     f"{max(1, MAX_ANSWER_BYTES // size)} of these {len(wanted)} steps at once, with 'from' "
                     f"and 'to'" + ("" if part == "frames" else ", or for part=frames")
                 )
+            if take_room is not None:
+                take_room(size * len(wanted))
         payloads = self._lookup.neurons(logged, wanted, part)
         steps = [step for step in wanted if step in payloads]
         found = [payloads[step] for step in steps]

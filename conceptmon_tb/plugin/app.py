@@ -16,9 +16,11 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from conceptmon_tb.metadata import PLUGIN_NAME
-from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError, TooManyRequestsError
+from conceptmon_tb.plugin.answer_room import AnswerRoom
+from conceptmon_tb.plugin.errors import BadRequestError, ForbiddenError, NotFoundError, TooManyRequestsError
 from conceptmon_tb.plugin.source import Source
 from conceptmon_tb.plugin.static_files import StaticFiles
+from conceptmon_tb.plugin.visitors import check_visitor, own_names
 
 if TYPE_CHECKING:
     from conceptmon_tb.plugin.answers import Answers
@@ -30,6 +32,14 @@ TAB_NAME = "Concept Monitor"
 MAX_NEAREST = 100
 MAX_WORDS = 64
 MAX_FILM = 64
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'self'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every answer: none is a page, and none is for the pages of other sites."""
+
 PARTS: tuple[Part, ...] = ("all", "frames", "details")
 
 _logger = logging.getLogger(__name__)
@@ -43,7 +53,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
     """The Concept Monitor tab.
 
     Args:
-        context: TensorBoard's `TBContext`; only its data provider is used.
+        context: TensorBoard's `TBContext`; its data provider is used, and what `--host` was given.
     """
 
     plugin_name = PLUGIN_NAME
@@ -51,7 +61,9 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
     def __init__(self, context: Any) -> None:
         super().__init__(context)
         self._provider = context.data_provider
+        self._names = own_names(getattr(context, "flags", None))
         self._static = StaticFiles()
+        self._room = AnswerRoom()
         self._active = False
         self._made: Answers | None = None
         self._lock = threading.Lock()
@@ -75,7 +87,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
 
     def get_plugin_apps(self) -> dict[str, Any]:
         """Routes below `/data/plugin/conceptmon`."""
-        routes: dict[str, Handler] = {
+        data: dict[str, Handler] = {
             "/runs": self._runs,
             "/space": self._space,
             "/timeline": self._timeline,
@@ -87,10 +99,13 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             "/images": self._images,
             "/anchor": self._anchor,
             "/export": self._export,
-            "/index.js": self._index_js,
-            "/static/*": self._static_file,
         }
-        return {route: self._serve(handler) for route, handler in routes.items()}
+        # The tab's own files are no secret, and the tab is what tells its reader that data were refused.
+        files: dict[str, Handler] = {"/index.js": self._index_js, "/static/*": self._static_file}
+        return {
+            **{route: self._serve(handler, is_data=True) for route, handler in data.items()},
+            **{route: self._serve(handler, is_data=False) for route, handler in files.items()},
+        }
 
     @property
     def _answers(self) -> Answers:
@@ -102,29 +117,41 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
                 self._made = Answers()
             return self._made
 
-    def _serve(self, handler: Handler) -> Any:
-        """Wrap a route: methods, and every error as JSON."""
+    def _serve(self, handler: Handler, is_data: bool) -> Any:
+        """Wrap a route: methods, visitors, headers, and every error as JSON."""
 
         def application(request: wrappers.Request) -> wrappers.Response:
-            if request.method not in ("GET", "HEAD"):
-                message = f"method {request.method} is not allowed: this plugin only reads"
-                return _error(request, 405, message, headers=[("Allow", "GET, HEAD")])
-            try:
-                return handler(_Request(request, self._provider))
-            except BadRequestError as error:
-                return _error(request, 400, str(error))
-            except NotFoundError as error:
-                return _error(request, 404, f"not found: {error}", details=error.details)
-            except TooManyRequestsError as error:
-                headers = [("Retry-After", str(error.retry_after))]
-                return _error(request, 429, str(error), headers=headers)
-            except tb_errors.PublicError as error:
-                return _error(request, error.http_code, str(error))
-            except Exception as error:  # a reader's bug must reach the log and the tab, not just "500"
-                _logger.exception("Concept Monitor could not answer %s", request.path)
-                return _error(request, 500, f"internal error ({type(error).__name__}): see TensorBoard's log")
+            response = self._answer(request, handler, is_data)
+            response.headers.update(HEADERS)
+            return response
 
         return wrappers.Request.application(application)
+
+    def _answer(self, request: wrappers.Request, handler: Handler, is_data: bool) -> wrappers.Response:
+        if request.method not in ("GET", "HEAD"):
+            message = f"method {request.method[:80]} is not allowed: this plugin only reads"
+            return _error(request, 405, message, headers=[("Allow", "GET, HEAD")])
+        asked = _Request(request, self._provider, self._room)
+        try:
+            if is_data:
+                check_visitor(request.environ, self._names)
+            return handler(asked)
+        except BadRequestError as error:
+            return _error(request, 400, str(error))
+        except ForbiddenError as error:
+            return _error(request, 403, str(error))
+        except NotFoundError as error:
+            return _error(request, 404, f"not found: {error}", details=error.details)
+        except TooManyRequestsError as error:
+            headers = [("Retry-After", str(error.retry_after))]
+            return _error(request, 429, str(error), headers=headers)
+        except tb_errors.PublicError as error:
+            return _error(request, error.http_code, str(error))
+        except Exception as error:  # a reader's bug must reach the log and the tab, not just "500"
+            _logger.exception("Concept Monitor could not answer %r", request.path)
+            return _error(request, 500, f"internal error ({type(error).__name__}): see TensorBoard's log")
+        finally:
+            asked.give_back()
 
     def _runs(self, request: _Request) -> wrappers.Response:
         answer = self._answers.runs(request.source)
@@ -150,7 +177,9 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         if after is not None:
             first = after + 1 if first is None else max(first, after + 1)
         part = request.choice("part", PARTS)
-        return request.binary(self._answers.layer(request.source, run, layer, first, last, part))
+        return request.binary(
+            self._answers.layer(request.source, run, layer, first, last, part, request.take_room)
+        )
 
     def _neuron(self, request: _Request) -> wrappers.Response:
         run, layer = request.text("run"), request.text("layer")
@@ -229,10 +258,25 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
 class _Request:
     """A request's checked parameters, and answers to it."""
 
-    def __init__(self, request: wrappers.Request, provider: Any) -> None:
+    def __init__(self, request: wrappers.Request, provider: Any, room: AnswerRoom) -> None:
         self._request = request
+        self._room = room
+        self._taken: list[Callable[[], None]] = []
         self.path = request.path
         self.source = Source.of_request(provider, request.environ)
+
+    def take_room(self, num_bytes: int) -> None:
+        """Wait until there is room for an answer of this size, which is given back when the answer was sent.
+
+        Raises:
+            TooManyRequestsError: There was none for too long.
+        """
+        self._taken.append(self._room.take(num_bytes))
+
+    def give_back(self) -> None:
+        """Give back the room that no answer holds."""
+        for release in self._taken:
+            release()
 
     def optional_text(self, name: str) -> str | None:
         values = self._request.args.getlist(name)
@@ -299,10 +343,12 @@ class _Request:
         code: int = 200,
     ) -> wrappers.Response:
         if etag and etag in self._request.if_none_match:
-            return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')])
+            return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')], mimetype=mime_type)
         response = http_util.Respond(self._request, content, mime_type, code=code, headers=headers)
         if etag:
             response.set_etag(etag)
+        while self._taken:
+            response.call_on_close(self._taken.pop())
         return response  # type: ignore[no-any-return]
 
 

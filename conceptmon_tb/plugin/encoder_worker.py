@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -25,6 +26,7 @@ WORLD = "conceptmon world"
 LEXICON = "conceptmon lexicon"
 
 _NOT_HERE = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "NetworkClosedError")
+_LONGEST = 300
 
 
 class NetworkClosedError(OSError):
@@ -35,12 +37,14 @@ def main() -> None:
     """Serve one encoder over standard input and output."""
     with _own_stdout() as answers:
         close_network()
+        limit_memory()
         hello = json.loads(sys.stdin.readline())
         try:
             encoder = load_encoder(hello["encoder"])
             _write(answers, {"fingerprint": encoder.fingerprint})
         except Exception as error:  # noqa: BLE001  # whatever it is, the tab must be told
-            _write(answers, {"code": explain_failure(error), "reason": f"{type(error).__name__}: {error}"})
+            traceback.print_exc()
+            _write(answers, {"code": explain_failure(error), "reason": describe_failure(error)})
             return
         for line in sys.stdin:
             word = json.loads(line)["word"]
@@ -52,7 +56,8 @@ def main() -> None:
             try:
                 _write(answers, {"embedding": encoder.encode_text([word])[0].tolist()})
             except Exception as error:  # noqa: BLE001
-                _write(answers, {"reason": f"{type(error).__name__}: {error}"})
+                traceback.print_exc()
+                _write(answers, {"reason": describe_failure(error)})
 
 
 def load_encoder(name: str) -> ConceptEncoder:
@@ -75,14 +80,35 @@ def load_encoder(name: str) -> ConceptEncoder:
 
 def explain_failure(error: BaseException) -> str:
     """Return the code of an encoder that cannot be loaded."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, ImportError):
             return "not_installed"
         if type(cause).__name__ in _NOT_HERE:
             return "weights"
-        cause = cause.__cause__ or cause.__context__
     return "failed"
+
+
+def describe_failure(error: BaseException) -> str:
+    """Say what failed, for the tab: without the paths of this machine that messages of libraries hold."""
+    for cause in _causes(error):
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            return f"the module {cause.name} is missing"
+        if isinstance(cause, MemoryError) or "allocate memory" in str(cause):
+            return "it needs more than half of this machine's memory"
+    message = str(error)
+    is_plain = message and len(message) <= _LONGEST and not {"/", "\\"} & set(message)
+    return f"{type(error).__name__}: {message if is_plain else 'see the log of TensorBoard'}"
+
+
+def limit_memory() -> None:
+    """Let this process take half of the machine's memory at most: a log chooses the encoder."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is set already
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def close_network() -> None:
@@ -109,3 +135,10 @@ def _own_stdout() -> Iterator[TextIO]:
 def _write(answers: TextIO, content: dict[str, Any]) -> None:
     answers.write(json.dumps(content) + "\n")
     answers.flush()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -9,6 +9,10 @@ class BadRequestError(ValueError):
     """A parameter is missing or malformed."""
 
 
+class ForbiddenError(PermissionError):
+    """Asked for by somebody whom the routes do not answer."""
+
+
 class NotFoundError(LookupError):
     """Something that a request names is not in the log; `details` go into the answer."""
 

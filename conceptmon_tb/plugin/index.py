@@ -285,7 +285,7 @@ class RunIndex:
                 series = (*tensors.get(run, {}).values(), *blobs.get(run, {}).values())
                 newest = max((signature.max_wall_time for signature in series), default=None)
                 runs[run] = describe_run(entries, has_space, newest)
-        answer = {"runs": runs, "schema": SCHEMA_VERSION, "logdir": source.data_location()}
+        answer = {"runs": runs, "schema": SCHEMA_VERSION}
         text = json.dumps(answer, sort_keys=True)
         return {**answer, "revision": hashlib.sha256(text.encode()).hexdigest()[:16]}
 

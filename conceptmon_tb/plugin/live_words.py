@@ -6,6 +6,7 @@ when none came for a while. No request waits for it to load.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import logging
@@ -13,7 +14,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -27,6 +27,7 @@ import numpy as np
 from conceptmon_tb.plugin.cache import RecentItems
 from conceptmon_tb.plugin.encoder_worker import LEXICON, OPEN_CLIP, WORLD
 from conceptmon_tb.plugin.errors import TooManyRequestsError
+from conceptmon_tb.private_files import empty_folder
 from conceptmon_tb.snapshot import FloatArray
 
 REMEMBERED_WORDS = 1000
@@ -40,7 +41,9 @@ _WORD_SECONDS = 60.0
 _FORGET_SECONDS = 60.0
 _MODULES = ("torch", "open_clip")
 # Published models and Hugging Face's cache only: a log must not make TensorBoard open files that it names.
-_LOADABLE = re.compile(rf"{OPEN_CLIP}(hf-hub:[\w.-]+/[\w.-]+|[\w.-]+( [\w.-]+)?)", re.ASCII)
+# And with weights only: a name without a tag would fill the memory with random numbers, of no use to a map.
+_LOADABLE = re.compile(rf"{OPEN_CLIP}(hf-hub:\w[\w.-]*/\w[\w.-]*|\w[\w.-]* \w[\w.-]*)", re.ASCII)
+_LAST_WORDS, _LAST_WORDS_SECONDS = 4000, 5.0
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from conceptmon_tb.plugin.encoder_worker import main; main()"
@@ -74,7 +77,7 @@ class LiveWords:
 
     def __init__(
         self,
-        start: Callable[[str, IO[bytes]], subprocess.Popen[bytes]] | None = None,
+        start: Callable[[str, int], subprocess.Popen[bytes]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._start = start_worker if start is None else start
@@ -183,32 +186,35 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         """Start the process, serve words, and end it when none came for a while."""
-        folder = tempfile.TemporaryDirectory(prefix="conceptmon-words-", ignore_cleanup_errors=True)
-        with folder, tempfile.TemporaryFile() as complaints:
-            refusal: Refusal | None
-            try:
-                refusal = self._run_process(folder.name, complaints)
-            except (OSError, ValueError, TypeError, AttributeError) as error:
-                refusal = Refusal(
-                    "failed", f"the encoder's process failed ({error!r}): see TensorBoard's log"
-                )
-            if refusal is not None:
-                complaints.seek(0)
-                said = complaints.read()[-2000:].decode(errors="replace")
-                level = logging.WARNING if refusal.code == "failed" else logging.INFO
-                _logger.log(level, "Concept Monitor cannot place new words: %s\n%s", refusal.reason, said)
+        complaints = _Complaints()
+        refusal: Refusal | None
+        try:
+            with empty_folder() as folder:
+                refusal = self._run_process(str(folder), complaints)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            _logger.debug("the encoder's process failed", exc_info=True)
+            refusal = Refusal(
+                "failed", f"the encoder's process failed ({type(error).__name__}): see TensorBoard's log"
+            )
+        if refusal is not None:
+            level = logging.WARNING if refusal.code == "failed" else logging.INFO
+            _logger.log(
+                level, "Concept Monitor cannot place new words: %s\n%s", refusal.reason, complaints.text
+            )
         with self._owner._changed:  # noqa: SLF001
             self.ended, self.ready = True, False
             self.pending.clear()
         if refusal is not None:
             self._owner._settle(self.fingerprint, None, refusal)  # noqa: SLF001
 
-    def _run_process(self, folder: str, complaints: IO[bytes]) -> Refusal | None:
-        with self._owner._start(folder, complaints) as process:  # noqa: SLF001
+    def _run_process(self, folder: str, complaints: _Complaints) -> Refusal | None:
+        with self._owner._start(folder, subprocess.PIPE) as process:  # noqa: SLF001
+            complaints.listen(process)
             try:
                 return self._serve(process)
             finally:
                 process.kill()
+                complaints.wait()
 
     def _serve(self, process: subprocess.Popen[bytes]) -> Refusal | None:
         hello = _ask(process, {"encoder": self._encoder}, LOAD_SECONDS)
@@ -232,7 +238,38 @@ class _Worker(threading.Thread):
         return None
 
 
-def start_worker(folder: str, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+class _Complaints:
+    """The end of what a process says on standard error."""
+
+    def __init__(self) -> None:
+        self._said = b""
+        self._thread = threading.Thread(name="conceptmon-complaints", daemon=True)
+
+    @property
+    def text(self) -> str:
+        """What was said so far, or the end of it."""
+        return self._said.decode(errors="replace")
+
+    def listen(self, process: subprocess.Popen[bytes]) -> None:
+        """Begin to read: nobody else may, and a process that is not read stands still."""
+        if process.stderr is not None:
+            self._thread = threading.Thread(
+                target=self._read, args=(process.stderr,), name="conceptmon-complaints", daemon=True
+            )
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until all was read, but not for a stream that something else keeps open."""
+        if self._thread.is_alive():
+            self._thread.join(_LAST_WORDS_SECONDS)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # closed while something else still held it open
+            while piece := os.read(stream.fileno(), 65536):
+                self._said = (self._said + piece)[-_LAST_WORDS:]
+
+
+def start_worker(folder: str, complaints: int) -> subprocess.Popen[bytes]:
     """Start the process that embeds words.
 
     It runs isolated, in an empty folder and without a network, so that nothing that a log names can lead it
@@ -240,11 +277,12 @@ def start_worker(folder: str, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
 
     Args:
         folder: An empty folder.
-        complaints: Where its standard error goes.
+        complaints: Where its standard error goes, as `subprocess.Popen` takes it.
     """
     environment = {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "2",
@@ -286,7 +324,8 @@ def _explain(encoder: str, hello: dict[str, Any]) -> Refusal:
     reason = str(hello.get("reason"))
     if hello.get("code") == "not_installed":
         return Refusal(
-            "not_installed", f"the encoder cannot be loaded in TensorBoard's environment: {reason}"
+            "not_installed",
+            f"the encoder cannot be loaded in TensorBoard's environment: {reason}",
         )
     if hello.get("code") == "weights":
         arguments = ", ".join(repr(part) for part in encoder.removeprefix(OPEN_CLIP).split(" "))

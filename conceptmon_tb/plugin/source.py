@@ -78,17 +78,12 @@ class Source:
             return PLUGIN_NAME in plugins
         return any(self.list_tensors().values())
 
-    def data_location(self) -> str:
-        """Where the logs are, as TensorBoard shows it."""
-        metadata = self._provider.experiment_metadata(self._context, experiment_id=self.experiment)
-        return str(metadata.data_location)
-
     def check_access(self) -> None:
         """Raise what the data provider raises for whoever may not see the experiment.
 
         What is known from an earlier request is answered without reading; this call is cheap.
         """
-        self.data_location()
+        self._provider.experiment_metadata(self._context, experiment_id=self.experiment)
 
     def list_all(self) -> tuple[Listing, Listing]:
         """Signatures of all our tensor series and of all our blob sequences, asked for at once."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +16,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from conceptmon_tb.private_files import write_private_file
 
 DIGEST_BYTES = 16
 logger = logging.getLogger(__name__)
@@ -85,16 +85,9 @@ class FeatureStore:
         """
         joined = torch.frombuffer(bytearray(b"".join(digests)), dtype=torch.uint8)
         table = {"digests": joined.view(-1, DIGEST_BYTES), "features": features.float().contiguous()}
-        temporary = ""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            with os.fdopen(handle, "wb") as file:
-                file.write(save(table))
-            Path(temporary).replace(Path(temporary).with_suffix(".safetensors"))
+            write_private_file(self.folder, save(table), suffix=".safetensors")
         except OSError as error:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
             logger.warning("could not keep image features in %s: %s", self.folder, error)
 
     def _digests(self, path: Path) -> list[bytes]:

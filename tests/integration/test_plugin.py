@@ -88,7 +88,7 @@ def test_an_empty_log_directory_is_inactive_but_still_serves_the_page(
     assert listing["conceptmon"]["tab_name"] == "Concept Monitor"
     answer = server.json("runs")
     assert answer["runs"] == {}
-    assert answer["logdir"] == str(tmp_path)
+    assert set(answer) == {"runs", "schema", "revision"}  # where the logs are is TensorBoard's to tell
     status, body, headers = server.fetch("index.js")
     assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
     assert b"render" in body
