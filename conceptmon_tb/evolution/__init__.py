@@ -15,6 +15,8 @@ from conceptmon_tb.evolution.image_embedding import average_images, embed_furthe
 from conceptmon_tb.evolution.importance import important_evolutions
 from conceptmon_tb.evolution.learning import co_activation_loss, learn_embedding
 from conceptmon_tb.evolution.monitor import SemanticSpaceMonitor
+from conceptmon_tb.evolution.revert import RevertTest, revert_test
+from conceptmon_tb.evolution.revert_figure import draw_revert_test
 from conceptmon_tb.evolution.semantic_space import Projected, SemanticSpace
 from conceptmon_tb.evolution.space_files import SpaceFileError
 from conceptmon_tb.evolution.stimuli import Stimuli, StimuliTally, collect_stimuli, find_stimuli
@@ -23,6 +25,7 @@ __all__ = [
     "CoActivation",
     "Groups",
     "Projected",
+    "RevertTest",
     "SemanticSpace",
     "SemanticSpaceMonitor",
     "SpaceFileError",
@@ -32,6 +35,7 @@ __all__ = [
     "average_images",
     "co_activation_loss",
     "collect_stimuli",
+    "draw_revert_test",
     "embed_base",
     "embed_further_images",
     "embed_images",
@@ -40,4 +44,5 @@ __all__ = [
     "group_neurons",
     "important_evolutions",
     "learn_embedding",
+    "revert_test",
 ]

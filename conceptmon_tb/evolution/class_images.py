@@ -67,17 +67,22 @@ class ClassImages:
             raise ValueError("classes: two of them have one name; give each its own")
         return cls(images, found.astype(np.int64), named)
 
-    def sample(self, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Some images of every class, at most so many of each, class by class."""
+    def sample(self, most: int, rng: np.random.Generator, share: float = 1.0) -> npt.NDArray[np.int64]:
+        """Some images of every class, class by class.
+
+        Args:
+            most: Of each class, at most so many.
+            rng: Draws them.
+            share: Of each class, at most this share of its images, but one at least.
+
+        Returns:
+            Their numbers.
+        """
         chosen = []
         for label in self.classes:
             own = np.flatnonzero(self.labels == label)
-            chosen.append(np.sort(rng.permutation(own)[:most]))
+            chosen.append(np.sort(rng.permutation(own)[: min(most, max(1, int(share * len(own))))]))
         return np.concatenate(chosen)
-
-    def smallest(self) -> int:
-        """Images of the class that has fewest."""
-        return min(int((self.labels == label).sum()) for label in self.classes)
 
     def batches(
         self, chosen: npt.NDArray[np.int64], size: int
