@@ -1,6 +1,7 @@
 // @ts-check
 /** The plugin's HTTP routes (docs/http_api.md) as functions that return decoded answers. */
 import { decodeContainer } from './container.js';
+import { byName } from './model/text.js';
 
 /** @typedef {import('./container.js').Container} Container */
 /** @typedef {{neurons: number, steps: number[], wall_times: number[]}} LayerIndex */
@@ -36,7 +37,7 @@ import { decodeContainer } from './container.js';
 /** @typedef {{checked: number[], alerts: Alert[]}} AlertsAnswer checked: steps that the rules looked at */
 /** @typedef {[number, number, number | null]} ScalarPoint step, wall time in seconds, value */
 /** @typedef {{step: number, columns: number, ids: number[]}} ImagePage */
-/** @typedef {{tile: number, pages: ImagePage[]}} ImagesAnswer */
+/** @typedef {{tile: number, pages: ImagePage[], skipped?: {step: number, reason: string}[]}} ImagesAnswer */
 /** @typedef {{status: number, word?: string, kind?: string, position?: [number, number], error?: string, reason?: string, code?: string, suggestions?: string[], retryAfter: number}} AnchorAnswer status 200: placed; 202: ask again; 404: cannot be placed; 429: too many at once */
 /** @typedef {ReturnType<typeof createApi>} Api */
 
@@ -81,13 +82,20 @@ export function createApi(base) {
 
   return {
     /** @param {string} [revision] the one that is known @returns {Promise<RunsAnswer>} */
-    runs: (revision) => json(address('runs', { revision })),
+    runs: async (revision) => {
+      const answer = /** @type {RunsAnswer} */ (await json(address('runs', { revision })));
+      return answer.unchanged ? answer : { ...answer, runs: byName(Object.fromEntries(Object.entries(answer.runs).map(([run, index]) => [run, { ...index, layers: byName(index.layers), sampled: byName(index.sampled) }]))) };
+    },
     /** Names of all runs that TensorBoard knows, with or without concepts: its own route. @returns {Promise<string[]>} */
     allRuns: () => json(new URL('../../runs', base).href),
     /** @param {string} run @param {string} [fingerprint] */
     space: (run, fingerprint) => container(address('space', { run, fingerprint })),
     /** @param {string} run @returns {Promise<TimelineAnswer>} */
-    timeline: (run) => json(address('timeline', { run })),
+    timeline: async (run) => {
+      const { layers } = /** @type {TimelineAnswer} */ (await json(address('timeline', { run })));
+      for (const entry of Object.values(layers).flat()) entry.category_counts = byName(entry.category_counts);
+      return { layers: byName(layers) };
+    },
     /** What the alert rules raised while the run was trained. @param {string} run @returns {Promise<AlertsAnswer>} */
     alerts: (run) => json(address('alerts', { run })),
     /** @param {string} run @param {string} layer @param {{from: number, to: number, part: 'frames' | 'details'}} what steps, ends included */

@@ -2,8 +2,10 @@
 /** Which parts of the state are kept in the address, and how each is spelt there. */
 import { flag, json, oneOf, text } from './address.js';
 import { computed, effect } from './lib.js';
+import { namesOf } from './model/run.js';
 import { MAX_SMOOTHING } from './model/smooth.js';
 import { nearestIndex } from './model/steps.js';
+import { wellFormed } from './model/text.js';
 import { keyOf } from './source.js';
 import { MOST_NEIGHBOURS } from './store.js';
 
@@ -25,7 +27,7 @@ export function keepState(store, address) {
   keep('layer', store.layerName, text());
   keep('compare', store.compared, {
     // A run alone is enough where its layer is ours.
-    write: (all) => (all.length ? all.map(({ run, layer }) => [run, ...(layer === store.layerName.peek() ? [] : [layer])].map(encodeURIComponent).join(':')).join(',') : undefined),
+    write: (all) => (all.length ? all.map(({ run, layer }) => [run, ...(layer === store.layerName.peek() ? [] : [layer])].map((name) => encodeURIComponent(wellFormed(name))).join(':')).join(',') : undefined),
     read: (written) => written.split(',').filter(Boolean).slice(0, 3).map((one) => { const [run, layer = ''] = one.split(':').map(decodeURIComponent); return { run, layer }; }),
   });
   keep('layout', store.layout, oneOf(['side', 'overlay']));
@@ -34,7 +36,7 @@ export function keepState(store, address) {
   keep('hidden', store.hidden, { write: (set) => (set.size ? JSON.stringify([...set]) : undefined), read: (written) => { const list = JSON.parse(written); if (!isTexts(list)) throw new TypeError(written); return new Set(list); } });
   keep('concept', store.concept, { write: (word) => word ?? undefined, read: (written) => written });
   keep('selection', store.selection, {
-    write: (map) => (map.size ? JSON.stringify([...map].map(([key, neurons]) => [...key.split('\n'), spans([...neurons])])) : undefined),
+    write: (map) => (map.size ? JSON.stringify([...map].map(([key, neurons]) => [namesOf(key).run, namesOf(key).layer, spans([...neurons])])) : undefined),
     read: (written) => new Map(JSON.parse(written).map((/** @type {[string, string, string]} */ [run, layer, list]) => [keyOf({ run, layer }), new Set(fromSpans(list))])),
   });
   keep('threshold', store.threshold, { write: (cut) => (cut === null ? undefined : String(cut)), read: number });

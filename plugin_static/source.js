@@ -7,7 +7,7 @@ import { computed } from './lib.js';
 import { axisPlaces, indexOfPlace, placeOfIndex, tagOfAxis } from './model/axis.js';
 import { describeInvalid, summariseEpoch, suggestTracked } from './model/history.js';
 import { paintLayer } from './model/paint.js';
-import { emptyRunData } from './model/run.js';
+import { emptyRunData, keyOf } from './model/run.js';
 import { clamp } from './model/steps.js';
 
 /** @typedef {{run: string, layer: string}} Shown what the reader chose to see */
@@ -21,8 +21,7 @@ export const MAX_SUGGESTED_ON_MAP = 3;
 const NONE = [];
 const EMPTY = emptyRunData();
 
-/** A name for a source that no run or layer can imitate. @param {Shown} shown */
-export const keyOf = ({ run, layer }) => `${run}\n${layer}`;
+export { keyOf };
 
 /**
  * @param {import('./store.js').State} state @param {Shown} shown

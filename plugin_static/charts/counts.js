@@ -3,6 +3,7 @@
 import { effect, signal } from '../lib.js';
 import { emptyLayer, withFrames } from '../model/layer.js';
 import { countSeries, countsAt, loggedCounts } from '../model/metrics.js';
+import { keyOf as keyOfLayer } from '../model/run.js';
 
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../source.js').Source} Source */
@@ -28,7 +29,7 @@ export const countsOf = (store, source) => (store.threshold.value === null
 export function createLayerCounts(store, api, isLookedAt) {
   /** Layers with one frame each, null where there is none, by run, layer and step. */
   const fetched = signal(/** @type {ReadonlyMap<string, Layer | null>} */ (new Map()));
-  const keyOf = (/** @type {string} */ run, /** @type {string} */ name, /** @type {number} */ step) => `${run}\n${name}\n${step}`;
+  const keyOf = (/** @type {string} */ run, /** @type {string} */ name, /** @type {number} */ step) => `${keyOfLayer({ run, layer: name })}\n${step}`;
   const shownAs = (/** @type {string} */ run, /** @type {string} */ name) => store.sources.value.find((source) => source.run === run && source.name === name);
   const stepsOf = (/** @type {string} */ run, /** @type {string} */ name) => store.index.value?.runs[run]?.layers[name]?.steps ?? [];
 

@@ -4,6 +4,7 @@ import { colorOf } from '../map/tint.js';
 import { starPath } from '../model/geometry.js';
 import { formatNumber } from '../model/format.js';
 import { recordLayer } from '../model/record.js';
+import { escapeXml, readable } from '../model/text.js';
 import { hexOf } from './drawing.js';
 
 /** @typedef {import('../model/record.js').LayerRecord} LayerRecord */
@@ -56,13 +57,10 @@ export function meaningOf({ scale, colorBy, range }) {
 export const STAR = starPath(8.5);
 
 /**
- * Data inside a page: no letter of it can end the script or begin a comment.
+ * Data inside a page: no letter of it can end the script or begin a comment, and all text in it may be shown.
  * @param {unknown} data
  */
-export const inlineJson = (data) => JSON.stringify(data).replace(/[<>&\u2028\u2029]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
-
-/** @param {string} text */
-const escapeHtml = (text) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+export const inlineJson = (data) => JSON.stringify(data, (_, value) => (typeof value === 'string' ? readable(value) : value)).replace(/[<>&\u2028\u2029]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /**
  * The page. Its policy lets nothing in from outside, whatever the log may hold.
@@ -77,7 +75,7 @@ export function animationPage(animation, { player, style }) {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="Concept Monitor">
-<title>${escapeHtml(animation.title)}</title>
+<title>${escapeXml(animation.title)}</title>
 <style>
 ${style}</style>
 </head>

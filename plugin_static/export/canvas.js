@@ -1,5 +1,6 @@
 // @ts-check
 /** Shapes on a canvas, the same as the SVG writer gives. */
+import { readable } from '../model/text.js';
 import { FONTS, TAIL_GAP } from './drawing.js';
 
 /** @typedef {import('./drawing.js').Shape} Shape */
@@ -63,10 +64,10 @@ function drawText(context, { x, y, text, size, fill, weight = 400, italic, ancho
     context.strokeText(text, x, y);
   }
   context.fillStyle = fill;
-  context.fillText(text, x, y);
+  context.fillText(readable(text), x, y);
   if (tail === undefined) return;
   const end = x + context.measureText(text).width + TAIL_GAP;
   context.font = `${tailWeight} ${size}px ${FONTS}`;
   context.fillStyle = tailFill;
-  context.fillText(tail, end, y);
+  context.fillText(readable(tail), end, y);
 }

@@ -1,17 +1,11 @@
 // @ts-check
 /** Shapes as the text of an SVG file: no outside references, no scripts, all text of the log escaped. */
+import { escapeXml } from '../model/text.js';
 import { FONTS, TAIL_GAP } from './drawing.js';
 
-/** @typedef {import('./drawing.js').Shape} Shape */
+export { escapeXml };
 
-/**
- * Text for XML: marks escaped, and what XML 1.0 cannot hold at all (control characters, halves of letters) replaced.
- * @param {string} text
- */
-export function escapeXml(text) {
-  return text.replace(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\u{FFFD}')
-    .replace(/[&<>"']/g, (/** @type {string} */ mark) => `&#${mark.charCodeAt(0)};`);
-}
+/** @typedef {import('./drawing.js').Shape} Shape */
 
 /** To a hundredth of a px. @param {number} value */
 const n = (value) => String(Math.round(value * 100) / 100);

@@ -3,6 +3,7 @@
 import { conceptOf, isInterpretable, placeOf } from '../model/layer.js';
 import { neuronTowards } from '../model/select.js';
 import { wordOf } from '../model/space.js';
+import { readable } from '../model/text.js';
 import { keyOf } from '../source.js';
 
 /** @type {Record<string, [number, number]>} map units, y upwards */
@@ -46,7 +47,7 @@ export function bindKeys(map, store) {
     const epoch = source?.epoch.peek() ?? 0;
     const space = source?.space.peek();
     const named = space && isInterpretable(found.sheet.layer, epoch, next.neuron);
-    told.textContent = `neuron ${next.neuron}: ${named ? wordOf(space, conceptOf(found.sheet.layer, epoch, next.neuron)) : 'no clear concept'}`;
+    told.textContent = `neuron ${next.neuron}: ${named ? readable(wordOf(space, conceptOf(found.sheet.layer, epoch, next.neuron))) : 'no clear concept'}`;
   };
   /** @param {import('../source.js').NeuronRef} ref */
   const bringIntoView = (ref) => {

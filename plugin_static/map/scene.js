@@ -7,6 +7,7 @@ import { countConcepts } from '../model/select.js';
 import { indexOfPlace, placeOfIndex } from '../model/axis.js';
 import { between } from '../model/layer.js';
 import { clamp } from '../model/steps.js';
+import { readable } from '../model/text.js';
 import { cssColor } from '../theme.js';
 import { CanvasRenderer } from './canvas.js';
 import { ANCHOR_FONT, BRIGHT_FONT, layOut, STAR, WORD_FONT } from './overlay.js';
@@ -134,9 +135,9 @@ function writeOn(context, { stars, names, words }, palette) {
   const write = (/** @type {import('./overlay.js').Written} */ { text, x, y }, /** @type {string} */ font, /** @type {import('../theme.js').Rgb} */ color, /** @type {number} */ around) => {
     context.font = font;
     context.lineWidth = around;
-    context.strokeText(text, x, y);
+    context.strokeText(readable(text), x, y);
     context.fillStyle = cssColor(color);
-    context.fillText(text, x, y);
+    context.fillText(readable(text), x, y);
   };
   for (const word of words) write(word, word.bright ? BRIGHT_FONT : WORD_FONT, word.bright ? palette.ink : palette.faint, 3);
   const star = new Path2D(STAR);

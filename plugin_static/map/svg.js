@@ -2,6 +2,7 @@
 /** The map as the text of an SVG file: every mark, trail and word stays one that a drawing program can change. */
 import { epochOf, placeAt } from '../model/layer.js';
 import { KIND } from '../model/paint.js';
+import { escapeXml } from '../model/text.js';
 import { CanvasRenderer, markedLook } from './canvas.js';
 import { ghostLines } from './ghosts.js';
 import { STAR } from './overlay.js';
@@ -18,10 +19,6 @@ import { ribbons, trailPoints } from './trails.js';
 const MAX_MARKS = 20000;
 const FAMILY = "'Inter Variable', Inter, 'Helvetica Neue', Arial, sans-serif";
 
-/** @param {string} text */
-export const escapeXml = (text) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`)
-  // Letters that XML does not know, which a log may hold.
-  .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd');
 /** @param {Rgb} color */
 const hex = (color) => `#${color.map((value) => Math.round(value * 255).toString(16).padStart(2, '0')).join('')}`;
 const round = (/** @type {number} */ value) => Number(value.toFixed(2));

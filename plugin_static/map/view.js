@@ -5,6 +5,7 @@ import { pickNeuron, placeOf } from '../model/layer.js';
 import { boundingBox, fitTransform, recentre, zoomed } from '../model/geometry.js';
 import { KIND } from '../model/paint.js';
 import { countConcepts } from '../model/select.js';
+import { readable } from '../model/text.js';
 import { calm } from './calm.js';
 import { mountContours } from './contours.js';
 import { bindKeys } from './keys.js';
@@ -100,7 +101,7 @@ export function mountMap(host, store, palette, sources, isFirst) {
   const repaint = () => { if (!pending) pending = requestAnimationFrame(paintNow); };
   effect(() => { renderer.setPalette(palette.value); repaint(); });
   effect(() => { void [sheets.value, transform.value, radius.value, detected.value, written.value, store.showLabels.value, store.concept.value, store.pointedConcept.value, store.anchors.value]; repaint(); });
-  effect(() => { overlay.setAttribute('aria-label', `Concept map of ${lead.value?.run ?? ''}: anchors ${store.anchors.value.map(({ word }) => word).join(', ') || 'none'}. Alt and an arrow key lead from neuron to neuron, Enter opens its card.`); });
+  effect(() => { overlay.setAttribute('aria-label', `Concept map of ${readable(lead.value?.run ?? '')}: anchors ${store.anchors.value.map(({ word }) => readable(word)).join(', ') || 'none'}. Alt and an arrow key lead from neuron to neuron, Enter opens its card.`); });
 
   new ResizeObserver(() => {
     // TensorBoard gives a hidden tab no height: keep what was.

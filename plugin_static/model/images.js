@@ -3,10 +3,16 @@
 
 /** @typedef {{step: number, column: number, row: number, columns: number, rows: number}} Tile */
 
-/** @param {import('../api.js').ImagePage[]} pages @returns {Map<number, Tile>} by image id */
-export function locateImages(pages) {
+/** No image has this number; it stands for a page that is in the log and cannot be shown. */
+const REFUSED = -1;
+
+/** Whether some page of the log cannot be shown: what is missing may have been on it. @param {Map<number, Tile>} tiles */
+export const hasRefused = (tiles) => tiles.has(REFUSED);
+
+/** @param {import('../api.js').ImagePage[]} pages @param {{step: number}[]} [skipped] pages that cannot be shown @returns {Map<number, Tile>} by image id */
+export function locateImages(pages, skipped = []) {
   /** @type {Map<number, Tile>} */
-  const tiles = new Map();
+  const tiles = new Map(skipped.slice(0, 1).map(({ step }) => [REFUSED, { step, column: 0, row: 0, columns: 1, rows: 1 }]));
   for (const { step, columns, ids } of pages) {
     const rows = Math.ceil(ids.length / columns);
     ids.forEach((id, i) => tiles.set(id, { step, column: i % columns, row: Math.floor(i / columns), columns, rows }));

@@ -5,6 +5,7 @@
  */
 import { indexOfPlace } from './axis.js';
 import { toPatch } from './images.js';
+import { keyOf } from './run.js';
 import { isInterpretable, isLoaded, isValid, conceptOf, similarityOf } from './layer.js';
 import { nearestIndex } from './steps.js';
 import { KNOWN_CATEGORIES, OTHER_SLOT, categoryOf, listCategories, wordOf } from './space.js';
@@ -148,7 +149,7 @@ export function figureSteps(steps, count, chosen) {
 export const sameNeuron = (a, b) => a === b || (a !== null && b !== null && a.neuron === b.neuron && a.run === b.run && a.layer === b.layer);
 
 /** A name for a neuron that no run or layer can imitate. @param {NeuronRef} ref */
-export const neuronKey = ({ run, layer, neuron }) => `${run}\n${layer}\n${neuron}`;
+export const neuronKey = (ref) => `${keyOf(ref)}\n${ref.neuron}`;
 
 /** Cards in order: the neuron in focus, then the pinned ones. @param {NeuronRef | null} focus @param {NeuronRef[]} pinned @returns {NeuronRef[]} */
 export function cardsOf(focus, pinned) {
@@ -193,7 +194,7 @@ export async function neuronFigure(store, api) {
   const columns = figureColumns(store);
   const leading = store.first.value.places.value;
   const rows = await Promise.all(figureNeurons(store).map(async (ref) => {
-    const source = store.sourceOf(`${ref.run}\n${ref.layer}`);
+    const source = store.sourceOf(keyOf(ref));
     const listed = store.index.value?.runs[ref.run]?.layers[ref.layer];
     const own = source?.steps.value ?? listed?.steps ?? [];
     if (!own.length) return { ref, cells: [] };

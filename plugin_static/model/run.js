@@ -1,5 +1,6 @@
 // @ts-check
 /** What the tab has fetched of one run. */
+import { byName } from './text.js';
 
 /**
  * @typedef {object} RunData What the tab has fetched of one run.
@@ -13,4 +14,13 @@
  */
 
 /** @returns {RunData} */
-export const emptyRunData = () => ({ spaces: {}, timeline: {}, layers: {}, tags: [], scalars: {}, alerts: { checked: [], alerts: [] }, tiles: new Map() });
+export const emptyRunData = () => ({ spaces: byName(), timeline: byName(), layers: byName(), tags: [], scalars: byName(), alerts: { checked: [], alerts: [] }, tiles: new Map() });
+
+/** A name for a layer of a run that no other can imitate: no folder's name, and so no run's, has a NUL in it. @param {{run: string, layer: string}} shown */
+export const keyOf = ({ run, layer }) => `${run}\0${layer}`;
+
+/** The run and the layer that have a key. @param {string} key */
+export function namesOf(key) {
+  const end = key.indexOf('\0');
+  return { run: key.slice(0, end), layer: key.slice(end + 1) };
+}

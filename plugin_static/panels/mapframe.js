@@ -3,6 +3,7 @@
 import { batch, effect, html, nothing, render } from '../lib.js';
 import { describeNeurons } from '../model/concepts.js';
 import { describeEpoch } from '../model/history.js';
+import { namesOf } from '../model/run.js';
 import { calmSummary } from '../map/legend.js';
 import { nameOf } from '../map/names.js';
 import { counted, formatCount, shorten } from '../model/format.js';
@@ -59,7 +60,7 @@ function selectionChip(store) {
     const text = describeNeurons(layer, spaceAt.value, epoch.value, selection);
     return [store.others.value.length ? `${nameOf(store, source)}: ${text}` : text];
   }).join('; ');
-  const refs = () => groups.flatMap(([key, neurons]) => { const [run, layer] = key.split('\n'); return [...neurons].map((neuron) => ({ run, layer, neuron })); });
+  const refs = () => groups.flatMap(([key, neurons]) => { const { run, layer } = namesOf(key); return [...neurons].map((neuron) => ({ run, layer, neuron })); });
   const pin = () => {
     const chosen = refs().slice(0, MAX_PINNED);
     batch(() => { store.pinned.value = chosen; store.panel.value = 'neurons'; });

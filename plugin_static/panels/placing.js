@@ -5,6 +5,7 @@
  */
 import { effect, signal, untracked } from '../lib.js';
 import { secondsToWait, spelling } from '../model/anchors.js';
+import { byName } from '../model/text.js';
 
 /** @typedef {{state: 'loading' | 'busy' | 'failed', reason: string, suggestions: string[]}} Placing how far the plugin has come with a word */
 /** @typedef {ReturnType<typeof createPlacing>} PlacingOf */
@@ -35,7 +36,7 @@ export function createPlacing(store, api) {
       if (answer.status === 200 && 'position' in answer && answer.position) {
         placed.set(key, answer.position);
         note(word, null);
-        store.typedPlaces.value = { ...store.typedPlaces.peek(), [word]: answer.position };
+        store.typedPlaces.value = byName(store.typedPlaces.peek(), { [word]: answer.position });
         break;
       }
       const { reason = '', suggestions = [] } = /** @type {import('../api.js').AnchorAnswer} */ (answer);
@@ -55,7 +56,7 @@ export function createPlacing(store, api) {
     const typed = (words ?? []).filter((word) => spelling(space, word) === null);
     untracked(() => {
       /** @type {Record<string, [number, number]>} */
-      const places = {};
+      const places = byName();
       for (const word of typed) {
         const place = placed.get(`${space.fingerprint}\n${word}`);
         if (place) places[word] = place;

@@ -3,6 +3,7 @@
 import { computed, effect, signal, untracked } from '../../lib.js';
 import { countLabels } from '../../model/concepts.js';
 import { emptyLayer, frameBytes, isLoaded, withFrames } from '../../model/layer.js';
+import { keyOf } from '../../model/run.js';
 
 /** @typedef {import('../../store.js').Store} Store */
 /** @typedef {import('../../model/layer.js').Layer} Layer */
@@ -28,7 +29,7 @@ export function watchLayers(store, api, isShown) {
   const keyFor = (name) => {
     const listed = store.runIndex.value?.layers[name];
     const at = listed ? listed.steps.indexOf(store.step.value) : -1;
-    return listed && at >= 0 ? { listed, at, key: `${store.first.value.run}\n${name}\n${listed.steps[at]}\n${listed.wall_times[at]}` } : null;
+    return listed && at >= 0 ? { listed, at, key: `${keyOf({ run: store.first.value.run, layer: name })}\n${listed.steps[at]}\n${listed.wall_times[at]}` } : null;
   };
 
   /** The step of another layer where it is at hand. @param {string} name @returns {[Layer, number] | null} */

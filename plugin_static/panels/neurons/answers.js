@@ -8,6 +8,7 @@ import { effect, signal, untracked } from '../../lib.js';
 import { locateImages } from '../../model/images.js';
 import { Recent, neuronKey } from '../../model/neurons.js';
 import { spaceFromContainer } from '../../model/space.js';
+import { byName } from '../../model/text.js';
 
 /** @typedef {import('../../source.js').NeuronRef} NeuronRef */
 /** @typedef {import('../../model/neurons.js').HistoryEntry} HistoryEntry */
@@ -97,7 +98,7 @@ export function createAnswers(store, api) {
     asked.add(run);
     Promise.all([api.images(run), api.space(run)]).then(([images, space]) => untracked(() => {
       const now = store.runs.peek()[run];
-      store.updateRun(run, { tiles: locateImages(images.pages), spaces: { ...now?.spaces, [space.attrs.fingerprint]: spaceFromContainer(space) } });
+      store.updateRun(run, { tiles: locateImages(images.pages, images.skipped), spaces: byName(now?.spaces, { [space.attrs.fingerprint]: spaceFromContainer(space) }) });
     })).catch(() => { asked.delete(run); });
   };
   // Another log directory state may have what was missing before.

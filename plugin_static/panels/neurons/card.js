@@ -5,6 +5,7 @@ import { indexOfPlace } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
 import { filmSteps, sameNeuron, steady } from '../../model/neurons.js';
 import { clamp } from '../../model/steps.js';
+import { readable } from '../../model/text.js';
 import { explain, explainMark } from '../explain.js';
 import { iconButton, icon } from '../icons.js';
 import { descriptionOf, weightedSum } from './explanation.js';
@@ -41,7 +42,7 @@ export function createCard(ref, context) {
   const element = document.createElement('article');
   element.className = 'neuron-card blank';
   element.dataset.neuron = String(ref.neuron);
-  element.setAttribute('aria-label', `Neuron ${ref.neuron}, ${ref.layer}, ${ref.run}`);
+  element.setAttribute('aria-label', `Neuron ${ref.neuron}, ${readable(ref.layer)}, ${readable(ref.run)}`);
   const sight = createSight(store, answers, ref);
   const visible = signal(false);
   /** Counts how often the reader asked again. */

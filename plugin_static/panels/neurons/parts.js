@@ -2,7 +2,7 @@
 /** What every view of a neuron is made of: its images with the activating patch, its concepts as bars, its mark. */
 import { html, nothing, signal } from '../../lib.js';
 import { formatNumber } from '../../model/format.js';
-import { patchStyle, tileFill } from '../../model/images.js';
+import { hasRefused, patchStyle, tileFill } from '../../model/images.js';
 
 /** @typedef {import('../../model/neurons.js').TopImage} TopImage */
 /** @typedef {import('../../model/neurons.js').Concept} Concept */
@@ -42,7 +42,7 @@ export function thumb(tiles, { id, patch }, rank, pageOf) {
   const name = `probe image ${id}, rank ${rank + 1}`;
   if (state === 'loading') return html`<span class="thumb pending" role="img" aria-label="${name}: loading"></span>`;
   if (!tile || state === 'broken') {
-    const why = tile ? `${name}: its page could not be loaded` : `${name}: not in the log`;
+    const why = tile ? `${name}: its page could not be loaded` : `${name}: ${hasRefused(tiles) ? 'its page cannot be shown' : 'not in the log'}`;
     return html`<span class="thumb missing" role="img" aria-label=${why} title=${why}>?</span>`;
   }
   return html`<span class="thumb" role="img" aria-label="${name}${patch ? ', what activates the neuron is outlined' : ''}" title="probe image ${id}${patch ? ': outlined is what activates the neuron' : ''}" style=${tileFill(tile, url)}>

@@ -2,6 +2,7 @@
 import { createAddress, flag, json, oneOf, text } from '/plugin_static/address.js';
 import { signal } from '/plugin_static/lib.js';
 import { fromSpans, keepState, spans } from '/plugin_static/kept.js';
+import { keyOf } from '/plugin_static/model/run.js';
 import { createStore } from '/plugin_static/store.js';
 import { equal, ok, test, throws } from './harness.js';
 
@@ -58,7 +59,7 @@ test('every part of the view survives the way through the address', async () => 
   first.primary.value = 'a/b ~,=&';
   first.layerName.value = 'layer4.1';
   first.compared.value = [{ run: 'x', layer: 'layer4.1' }, { run: 'y:~', layer: 'layer2,' }];
-  first.select('a/b ~,=&\nlayer4.1', [1, 2, 3, 9]);
+  first.select(keyOf({ run: 'a/b ~,=&', layer: 'layer4.1' }), [1, 2, 3, 9]);
   first.hidden.value = new Set(['scene', '\u0000none']);
   first.threshold.value = 0.25;
   first.colorBy.value = 'born';
