@@ -29,7 +29,7 @@ from conceptmon_tb.snapshot import BoolArray, FloatArray, IntArray
 NUM_STIMULI = 10
 """k of the paper."""
 
-_BYTES_AT_ONCE = 1 << 28  # of the activations of a stretch of images
+_BYTES_AT_ONCE = 1 << 27  # of the activations of a stretch of images
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class StimuliTally:
         self._high = torch.maximum(self._high, wide.amax(dim=0).cpu())
         # Sums in float32 within a stretch, in float64 over stretches.
         self._sum += wide.sum(dim=0).double().cpu().numpy()
-        self._squares += torch.einsum("in,in->n", wide, wide).double().cpu().numpy()
+        self._squares += wide.square().sum(dim=0).double().cpu().numpy()
         self._seen += len(matrix)
 
     def stimuli(self) -> Stimuli:
@@ -207,7 +207,7 @@ def collect_stimuli(
 ) -> dict[str, Stimuli]:
     """Run the probe through a model once and keep the stimuli of all layers.
 
-    The model is left exactly as it was. Activations are held for a stretch of images at a time (some 256 MiB
+    The model is left exactly as it was. Activations are held for a stretch of images at a time (some 128 MiB
     of them), never for all.
 
     Args:
