@@ -213,7 +213,7 @@ def _check_alerts(payload: Payload) -> None:
     for entry in [*attrs["raised"], *attrs["ended"]]:
         if not isinstance(entry["rule"], str) or not isinstance(entry["layer"], str):
             raise TypeError("rule and layer must be texts")
-        if type(entry["step"]) is not int:
+        if type(entry["step"]) is not int or not -(2**63) <= entry["step"] < 2**63:
             raise TypeError("step must be a whole number")
     for entry in attrs["raised"]:
         if not isinstance(entry["message"], str) or entry["severity"] not in ("warning", "critical"):

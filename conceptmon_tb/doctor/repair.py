@@ -7,6 +7,7 @@ steps. Values of other plugins are copied as they are. Records are read and writ
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -309,12 +310,17 @@ class _Sources:
     def __init__(self, run: RunSurvey) -> None:
         self._paths = [file.path for file in run.files]
         self._open: dict[int, BinaryIO] = {}
+        self._time = 0.0
 
     def read(self, index: int, offset: int) -> event_pb2.Event:
-        """The event whose record starts there."""
+        """The event whose record starts there; where its time is no number, that of the one read before."""
         if index not in self._open:
             self._open[index] = self._paths[index].open("rb")
-        return event_pb2.Event.FromString(read_record_at(self._open[index], offset))
+        event = event_pb2.Event.FromString(read_record_at(self._open[index], offset))
+        if math.isnan(event.wall_time):
+            event.wall_time = self._time
+        self._time = event.wall_time
+        return event
 
     def __enter__(self) -> _Sources:  # noqa: PYI034  # Self is not in Python 3.10
         return self

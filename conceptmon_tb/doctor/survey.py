@@ -46,8 +46,8 @@ class Flaw:
         number: Of the record.
         offset: Of its first byte.
         nbytes: How many bytes cannot be used.
-        code: "truncated", "length checksum", "data checksum", "zeros", "no event", "no event file" or
-            "unreadable".
+        code: "truncated", "length checksum", "data checksum", "zeros", "no event", "no time",
+            "no event file" or "unreadable".
         reason: A sentence for people.
     """
 
@@ -233,6 +233,10 @@ def _read_file(
             flaw = Flaw(record.number, record.offset, record.nbytes, "no event", "the record holds no event")
             file.flaws.append(flaw)
             continue
+        if math.isnan(event.wall_time):
+            reason = "the event's time is no number: TensorBoard's fast loader reads nothing from there on"
+            file.flaws.append(Flaw(record.number, record.offset, 0, "no time", reason))
+            file.lost_at = record.offset if file.lost_at is None else file.lost_at
         file.records += 1
         _take_event(run, file, index, record, event)
     if not file.records and file.flaws and file.nbytes:

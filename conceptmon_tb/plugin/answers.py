@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from typing import Any
 
 from conceptmon_tb.alert_records import unpack_alerts
+from conceptmon_tb.csv_text import csv_text
 from conceptmon_tb.metadata import ALERTS_TAG, IMAGES_TAG, Payload, PayloadError, layer_tag, pack_payload
+from conceptmon_tb.payload_checks import METRICS
 from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.cards import NeuronCards
 from conceptmon_tb.plugin.distances import Distances
@@ -33,7 +34,13 @@ from conceptmon_tb.plugin.words import Words
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
+MAX_PAGES = 4096
+MAX_TAGS = 10_000
+
 _READERS = 4
+_TIMELINE = sorted(METRICS - {"layer", "note"})
+_EVIDENCE = ("series", "change", "needed", "noise")
+_CLOSE_NAME = 200
 
 
 class Answers:
@@ -83,7 +90,8 @@ class Answers:
                 {
                     "step": record.step,
                     "wall_time": record.wall_time,
-                    **_without(payload.attrs, "layer", "note"),
+                    # What nobody has checked is not handed on.
+                    **{name: payload.attrs[name] for name in _TIMELINE if name in payload.attrs},
                 }
                 for record, payload in found
             ]
@@ -98,12 +106,16 @@ class Answers:
         found = self._store.payloads(source, run, ALERTS_TAG, signature)
         records = self._store.records(source, run, ALERTS_TAG, signature)
         told: list[dict[str, Any]] = []
+        holding: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
         for _, payload in found:
             raised, ended, _ = unpack_alerts(payload)
-            told += [{**asdict(alert), "ended": None} for alert in raised]
-            for alert in told:
-                if alert["ended"] is None and (alert["rule"], alert["layer"], alert["step"]) in ended:
-                    alert["ended"] = payload.step
+            for alert in raised:
+                evidence = {name: alert.evidence.get(name) for name in _EVIDENCE}
+                told.append({**vars(alert), "evidence": evidence, "ended": None})
+                holding.setdefault((alert.rule, alert.layer, alert.step), []).append(told[-1])
+            for key in ended:
+                for entry in holding.pop(key, ()):
+                    entry["ended"] = payload.step
         return {
             "checked": [record.step for record, _ in found],
             "alerts": told,
@@ -145,17 +157,18 @@ class Answers:
             # The first step alone tells how much there is of the others.
             probe = self._lookup.neurons(logged, wanted[:1], part).values()
             size = bytes_per_neuron(part, count_concepts(probe), count_images(probe)) * entry.neurons
-            if len(wanted) > 1 and size * len(wanted) > MAX_ANSWER_BYTES:
-                raise BadRequestError(
-                    f"an answer of some {size * len(wanted) >> 20} MiB; ask for at most "
-                    f"{max(1, MAX_ANSWER_BYTES // size)} of these {len(wanted)} steps at once, with 'from' "
-                    f"and 'to'" + ("" if part == "frames" else ", or for part=frames")
-                )
+            _check_size(size, len(wanted), part)
             if take_room is not None:
                 take_room(size * len(wanted))
         payloads = self._lookup.neurons(logged, wanted, part)
         steps = [step for step in wanted if step in payloads]
         found = [payloads[step] for step in steps]
+        # All steps are filled up to the one that has the most.
+        _check_size(
+            bytes_per_neuron(part, count_concepts(found), count_images(found)) * entry.neurons,
+            len(found),
+            part,
+        )
         spaces = {step: space for (step, _), space in zip(entry.steps, entry.spaces, strict=True)}
         attrs = {
             "layer": layer,
@@ -185,14 +198,15 @@ class Answers:
     def scalar_tags(self, source: Source, run: str) -> dict[str, Any]:
         """Answer of `scalars` without a tag."""
         self._lookup.layers(source, run)
-        return {"tags": source.list_scalars(run)}
+        tags = source.list_scalars(run)
+        return {"tags": tags[:MAX_TAGS], "left_out": max(0, len(tags) - MAX_TAGS)}
 
     def scalar_points(self, source: Source, run: str, tag: str) -> dict[str, Any]:
         """Answer of `scalars` with a tag."""
         self._lookup.layers(source, run)
         tags = source.list_scalars(run)
         if tag not in tags:
-            close = difflib.get_close_matches(tag, tags)
+            close = difflib.get_close_matches(tag[:_CLOSE_NAME], tags[:MAX_TAGS])
             raise NotFoundError(f"scalar {tag!r} of run {run!r}", suggestions=close)
         points = source.read_scalars({run}, {tag}).get(run, {}).get(tag, [])
         return {"points": [[step, wall_time, finite(value)] for step, wall_time, value in points]}
@@ -206,13 +220,17 @@ class Answers:
             try:
                 return self._lookup.blob(source, run, IMAGES_TAG, "images", point)
             except PayloadError as error:
+                self._lookup.note(source, run, IMAGES_TAG, point, error)
                 return str(error)
 
         points = self._lookup.blob_points(source, run, IMAGES_TAG)
         # The data server stalls on some reads: the others need not wait for those.
         with ThreadPoolExecutor(_READERS) as pool:
-            found = list(pool.map(read, points))
-        for point, payload in zip(points, found, strict=True):
+            found = list(pool.map(read, points[:MAX_PAGES]))
+        if len(points) > MAX_PAGES:
+            told = f"{len(points)} pages, of which {MAX_PAGES} are shown"
+            skipped.append({"step": points[MAX_PAGES].step, "reason": told})
+        for point, payload in zip(points, found, strict=False):
             if isinstance(payload, str):
                 skipped.append({"step": point.step, "reason": payload})
                 continue
@@ -290,9 +308,17 @@ class Answers:
         file = io.StringIO()
         writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        for row in rows:
+            cells = row.items()
+            writer.writerow({name: csv_text(cell) if isinstance(cell, str) else cell for name, cell in cells})
         return file.getvalue()
 
 
-def _without(attrs: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in attrs.items() if name not in names}
+def _check_size(step_bytes: int, steps: int, part: Part) -> None:
+    """Refuse an answer that would be too large, unless it is of one step."""
+    if steps > 1 and step_bytes * steps > MAX_ANSWER_BYTES:
+        raise BadRequestError(
+            f"an answer of some {step_bytes * steps >> 20} MiB; ask for at most "
+            f"{max(1, MAX_ANSWER_BYTES // step_bytes)} of these {steps} steps at once, with 'from' and 'to'"
+            + ("" if part == "frames" else ", or for part=frames")
+        )

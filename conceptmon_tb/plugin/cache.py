@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from conceptmon_tb.metadata import Payload
 
-# A parsed attribute takes several times the memory of its JSON text.
+# Of a payload and its place here, beside what it holds.
 _OVERHEAD = 2048
 
 _Item = TypeVar("_Item")
@@ -45,7 +45,7 @@ class PayloadCache:
 
     def put(self, key: Hashable, payload: Payload) -> None:
         """Hold a payload; whatever exceeds the limit is dropped, oldest use first."""
-        size = payload.nbytes + _OVERHEAD
+        size = _weight(payload)
         with self._lock:
             if key in self._payloads or size > self._max_bytes:
                 return
@@ -53,13 +53,17 @@ class PayloadCache:
             self._bytes += size
             while self._bytes > self._max_bytes:
                 _, dropped = self._payloads.popitem(last=False)
-                self._bytes -= dropped.nbytes + _OVERHEAD
+                self._bytes -= _weight(dropped)
 
     def drop(self, is_gone: Callable[[Hashable], bool]) -> None:
         """Drop the payloads whose key is gone."""
         with self._lock:
             for key in [key for key in self._payloads if is_gone(key)]:
-                self._bytes -= self._payloads.pop(key).nbytes + _OVERHEAD
+                self._bytes -= _weight(self._payloads.pop(key))
+
+
+def _weight(payload: Payload) -> int:
+    return payload.nbytes + payload.overhead + _OVERHEAD
 
 
 class RecentItems(Generic[_Item]):

@@ -111,11 +111,13 @@ def read_embedding(lookup: Lookup, logged: LoggedLayer, step: int, keep: bool = 
         payload = lookup.embedding(logged, step, keep)
         base = np.zeros(0, np.float32)
         if payload.attrs["codec"] == "space":
-            space = lookup.space(logged.source, logged.run, str(payload.attrs["space"]))
+            space = lookup.space(logged.source, logged.run, payload.attrs["space"])
             base = base_embedding(text_embeddings(space)[0])
         embedding = StepEmbedding(payload, base)
     except (PayloadError, KeyError) as error:
         raise NotFoundError(str(error)) from error
+    if payload.attrs["space"] != logged.space_at(step):
+        raise NotFoundError(f"the embeddings of step {step} are in another concept space")
     if embedding.neurons != logged.entry.neurons:
         raise NotFoundError(f"the embeddings of step {step} are of {embedding.neurons} neurons")
     return embedding

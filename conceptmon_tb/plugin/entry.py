@@ -12,6 +12,7 @@ from conceptmon_tb.plugin.records import Flaw, Point, Record
 from conceptmon_tb.plugin.source import BlobPoint, Signature, Source
 
 _MANY = 3
+_MAX_STEP = 2**53  # numbers of JavaScript are exact up to here
 
 
 class Metrics(NamedTuple):
@@ -67,16 +68,16 @@ class LayerEntry:
 
     def merged(self) -> LayerEntry:
         """Fill in what follows from the metrics and, once known, the neuron payloads."""
-        good = [item for item in self.metrics if item.record.flaw is None]
+        looked = [(item, *self._look_up(item)) for item in self.metrics]
+        kept = [(item, flaw) for item, is_kept, flaw in looked if is_kept]
+        # One bad epoch must not make all others look wrong: only what can be used tells the layer's size.
+        usable = [item for item, flaw in kept if flaw is None]
+        good = usable or [item for item in self.metrics if item.record.flaw is None]
         size = good[-1].neurons if good else 0
         steps: list[Point] = []
         spaces: list[str] = []
         skipped: list[tuple[int, Flaw]] = []
-        for item in self.metrics:
-            is_kept, flaw = self._look_up(item.record.point)
-            if not is_kept:
-                continue
-            flaw = item.record.flaw or flaw
+        for item, flaw in kept:
             if flaw is None and item.neurons != size:
                 flaw = Flaw(
                     "size",
@@ -97,8 +98,15 @@ class LayerEntry:
             kept=len(steps) + len(skipped),
         )
 
-    def _look_up(self, point: Point) -> tuple[bool, Flaw | None]:
-        """Whether TensorBoard kept the neurons of a step, and what is wrong with them."""
+    def _look_up(self, item: Metrics) -> tuple[bool, Flaw | None]:
+        """Whether TensorBoard kept the neurons of a step, and what is wrong with it."""
+        is_kept, flaw = self._look_up_neurons(item)
+        if abs(item.record.step) > _MAX_STEP:
+            flaw = Flaw("damaged", "its number is too large: browsers cannot tell it from its neighbours")
+        return is_kept, item.record.flaw or flaw
+
+    def _look_up_neurons(self, item: Metrics) -> tuple[bool, Flaw | None]:
+        point = item.record.point
         noted = (self.flaws or {}).get(point)
         if self.blobs is not None:
             blob = self.blobs.get(point[0])
@@ -111,7 +119,12 @@ class LayerEntry:
             return True, noted if blob.key is not None else Flaw("damaged", "an empty record")
         if self.records is not None:
             record = self.records.get(point)
-            return record is not None, (record.flaw or noted) if record is not None else None
+            if record is None:
+                return False, None
+            if record.flaw is None and item.record.flaw is None and record.neurons != item.neurons:
+                reason = f"{record.neurons} neurons where the metrics of this step tell of {item.neurons}"
+                return True, Flaw("size", reason)
+            return True, record.flaw or noted
         return True, noted
 
 
@@ -148,18 +161,29 @@ def same_time(left: float, right: float) -> bool:
     return math.isclose(left, right, abs_tol=1e-6, rel_tol=0)
 
 
-def describe_run(entries: Mapping[str, LayerEntry], has_space: bool, newest: float | None) -> dict[str, Any]:
+def describe_run(
+    entries: Mapping[str, LayerEntry],
+    has_space: bool,
+    newest: float | None,
+    flaws: Mapping[str, Mapping[Point, Flaw]],
+) -> dict[str, Any]:
     """Return one run of the route `runs`.
 
     Args:
         entries: Its layers.
         has_space: Whether it logged any concept space.
         newest: Wall time of the newest concept data, in seconds since 1970.
+        flaws: What turned out when the run's own blobs were read, by tag.
     """
     skipped: list[dict[str, Any]] = []
     if not has_space:
         missing = Flaw("space", "the concept space of this run is not in the log (yet)")
         skipped.append({"step": None, "reason": missing.reason, "code": missing.code})
+    for tag, known in flaws.items():
+        skipped += _grouped(
+            (step, Flaw(flaw.code, f"{tag}: {flaw.reason}"))
+            for (step, _), flaw in sorted(known.items(), key=lambda item: item[0])
+        )
     for layer, entry in entries.items():
         skipped += [{"layer": layer, **item} for item in _grouped(entry.skipped)]
     latest = max((e for e in entries.values() if e.steps), key=lambda e: e.steps[-1], default=None)

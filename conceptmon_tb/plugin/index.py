@@ -9,6 +9,7 @@ large layers, whose neurons are blobs, only the list of steps is read; a blob is
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import threading
 import time
@@ -17,12 +18,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from conceptmon_tb.metadata import SCHEMA_VERSION, SPACE_TAG, layer_tag, parse_layer_tag
+from conceptmon_tb.metadata import IMAGES_TAG, SCHEMA_VERSION, SPACE_TAG, layer_tag, parse_layer_tag, shown
 from conceptmon_tb.plugin.entry import LayerEntry, Metrics, describe_run
 from conceptmon_tb.plugin.records import Flaw, Point, RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Listing, Signature, Source
 
 VERIFY_SECONDS = 0.4
+
+METRICS_SECONDS = 5.0
+"""For so long one answer reads metrics, which are small; those of very many layers take several answers."""
+
+MAX_LAYERS = 1000
+"""Layers of a run that are shown; MAX_LAYERS_IN_ALL of all runs together. A log may hold a million tags."""
+
+MAX_LAYERS_IN_ALL = 20_000
 
 LISTING_SECONDS = 1.0
 """For so long other routes go by the last listing: the data server takes 45 ms for a new one."""
@@ -35,6 +44,12 @@ _BYTES_PER_NEURON = 72
 
 # Plain TensorBoard has one experiment; whatever name a request gives it, little is kept.
 _EXPERIMENTS = 8
+_MAX_TOLD = 3
+_SETTLED_SECONDS = 60
+
+# A listing of so many seconds or more is reused for a multiple of that: a million tags take that long.
+_LONG_LISTING = 0.5
+_LONG_LISTING_RESTS = 5
 
 
 class _Kinds(NamedTuple):
@@ -56,12 +71,14 @@ class _Known:
         entries: Layers by run and name.
         points: Blob sequences by run and tag, with the listing that they were read at.
         listing: When, and what was listed then.
+        listing_took: Seconds.
         answer: What `describe` answered last, and what it was made of.
     """
 
     entries: dict[tuple[str, str], LayerEntry] = field(default_factory=dict)
     points: dict[tuple[str, str], tuple[Signature, list[BlobPoint]]] = field(default_factory=dict)
     listing: tuple[float, Listing, Listing] | None = None
+    listing_took: float = 0.0
     answer: tuple[object, dict[str, Any]] | None = None
 
 
@@ -84,7 +101,7 @@ class RunIndex:
         """Return the answer of the route `runs`, as documented in `docs/http_api.md`."""
         with self._lock:
             tensors, blobs = self._list(source, max_age=0)
-            layers = dict(_layers(tensors, blobs))
+            layers = dict(_layers(tensors, blobs)[0])
             state = (tensors, blobs, self._store.flaws_found)
             known = self._known(source)
             if known.answer is not None and known.answer[0] == state:
@@ -159,17 +176,21 @@ class RunIndex:
     def _list(self, source: Source, max_age: float | None = None) -> tuple[Listing, Listing]:
         """All tensor series and all blob sequences, listed not longer ago than that."""
         known, max_age = self._known(source), LISTING_SECONDS if max_age is None else max_age
+        if known.listing_took > _LONG_LISTING:
+            max_age = max(max_age, known.listing_took * _LONG_LISTING_RESTS)
         if known.listing is not None and time.monotonic() - known.listing[0] < max_age:
             source.check_access()
             return known.listing[1:]
-        now = time.monotonic()
+        start = time.monotonic()
         tensors, blobs = source.list_all()
-        known.listing = (now, tensors, blobs)
+        now = time.monotonic()
+        known.listing_took = now - start
+        known.listing = (start if known.listing_took <= _LONG_LISTING else now, tensors, blobs)
         return tensors, blobs
 
     def _listed(self, source: Source, run: str) -> _Layers:
         tensors, blobs = self._list(source)
-        return dict(_layers({run: tensors.get(run, {})}, {run: blobs.get(run, {})}))
+        return dict(_layers({run: tensors.get(run, {})}, {run: blobs.get(run, {})})[0])
 
     def _is_current(self, source: Source, key: tuple[str, str], entry: LayerEntry, kinds: _Kinds) -> bool:
         listed = (entry.metrics_signature, entry.neurons_signature) == (kinds.metrics, kinds.neurons)
@@ -181,8 +202,16 @@ class RunIndex:
     def _refresh(self, source: Source, layers: _Layers, patient: bool = False) -> bool:
         """Bring the entries of the given layers up to date; True when nothing is left to verify."""
         changed = [key for key, kinds in layers.items() if self._needs_metrics(source, key, kinds.metrics)]
+        deadline = time.monotonic() + METRICS_SECONDS
+        read_all = True
         for batch in _batches(changed, lambda _: 1, _SMALL_SERIES_PER_READ):
+            if not patient and time.monotonic() > deadline:
+                read_all = False
+                break
             self._read_metrics(source, {key: layers[key].metrics for key in batch})
+        entries = self._known(source).entries
+        if not read_all:
+            layers = {key: kinds for key, kinds in layers.items() if key in entries}
         stale = {key: kinds for key, kinds in layers.items() if self._needs_neurons(source, key, kinds)}
         blobs = [key for key, kinds in stale.items() if kinds.is_blob]
         for batch in _batches(blobs, lambda _: 1, _SMALL_SERIES_PER_READ):
@@ -190,12 +219,11 @@ class RunIndex:
         complete = self._verify_tensors(
             source, {key: kinds.neurons for key, kinds in stale.items() if not kinds.is_blob}, patient
         )
-        entries = self._known(source).entries
         for key in layers:
             flaws = self._flaws(source, key)
             if (entries[key].flaws or {}) != flaws:
                 entries[key] = replace(entries[key], flaws=flaws).merged()
-        return complete
+        return complete and read_all
 
     def _verify_tensors(
         self, source: Source, signatures: Mapping[tuple[str, str], Signature], patient: bool
@@ -277,28 +305,53 @@ class RunIndex:
             if tag not in blobs.get(run, {}):
                 known.points.pop((run, tag), None)
         self._store.forget_runs_except(source, {*tensors, *blobs})
+        by_run: dict[str, dict[str, LayerEntry]] = {}
+        for run, layer in layers:
+            if (run, layer) in known.entries:
+                by_run.setdefault(run, {})[layer] = known.entries[run, layer]
+        left_out = _layers(tensors, blobs)[1]
         runs: dict[str, Any] = {}
         for run in sorted({*tensors, *blobs}):
-            entries = {layer: known.entries[run, layer] for name, layer in layers if name == run}
+            entries = by_run.get(run, {})
             has_space = SPACE_TAG in blobs.get(run, {})
-            if entries or has_space:
+            if entries or has_space or left_out.get(run):
                 series = (*tensors.get(run, {}).values(), *blobs.get(run, {}).values())
                 newest = max((signature.max_wall_time for signature in series), default=None)
-                runs[run] = describe_run(entries, has_space, newest)
+                flaws = {tag: self._store.flaws(source, run, tag) for tag in (SPACE_TAG, IMAGES_TAG)}
+                described = describe_run(entries, has_space, newest, flaws)
+                described["skipped"] += left_out.get(run, [])
+                runs[run] = described
         answer = {"runs": runs, "schema": SCHEMA_VERSION}
         text = json.dumps(answer, sort_keys=True)
         return {**answer, "revision": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
-def _layers(tensors: Listing, blobs: Listing) -> Iterator[tuple[tuple[str, str], _Kinds]]:
+def _layers(tensors: Listing, blobs: Listing) -> tuple[_Layers, dict[str, list[dict[str, Any]]]]:
+    """Layers by run and name, and of each run what is left out of it, as `skipped` tells it."""
+    found: dict[tuple[str, str], _Kinds] = {}
+    left_out: dict[str, list[dict[str, Any]]] = {}
     for run, tags in tensors.items():
         metrics, neurons = _by_layer(tags, "metrics"), _by_layer(tags, "neurons")
         large = _by_layer(blobs.get(run, {}), "neurons")
-        for layer, signature in metrics.items():
+        names = [name for name in metrics if name in neurons or name in large]
+        room = max(0, min(MAX_LAYERS, MAX_LAYERS_IN_ALL - len(found)))
+        if len(names) > room:
+            told = f"{len(names)} layers, of which {room} are shown"
+            left_out.setdefault(run, []).append({"step": None, "reason": told, "code": "missing"})
+            names = heapq.nsmallest(room, names)
+        for layer in names:
             if layer in neurons:
-                yield (run, layer), _Kinds(signature, neurons[layer], is_blob=False)
-            elif layer in large:
-                yield (run, layer), _Kinds(signature, large[layer], is_blob=True)
+                found[run, layer] = _Kinds(metrics[layer], neurons[layer], is_blob=False)
+            else:
+                found[run, layer] = _Kinds(metrics[layer], large[layer], is_blob=True)
+        alone = sorted({*neurons, *large} ^ metrics.keys())
+        newest = max((signature.max_wall_time for signature in tags.values()), default=0.0)
+        # While an epoch is being read, one half of it may be listed before the other.
+        if alone and time.time() - newest > _SETTLED_SECONDS:
+            told = ", ".join(shown(name) for name in alone[:_MAX_TOLD])
+            reason = f"only a part of what is logged of {len(alone)} layers is in the log: {told}"
+            left_out.setdefault(run, []).append({"step": None, "reason": reason, "code": "missing"})
+    return found, left_out
 
 
 def _by_layer(tags: Mapping[str, Signature], kind: str) -> dict[str, Signature]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from conceptmon_tb.embedding_codec import stored_text_embedding
 from conceptmon_tb.metadata import SPACE_TAG, Payload, PayloadError, layer_tag
+from conceptmon_tb.payloads import check_concepts
+from conceptmon_tb.plugin.cache import RecentItems
 from conceptmon_tb.plugin.entry import LoggedLayer, same_time
 from conceptmon_tb.plugin.errors import NotFoundError
 from conceptmon_tb.plugin.index import RunIndex
 from conceptmon_tb.plugin.neurons import Part, read_neurons
-from conceptmon_tb.plugin.records import RecordStore
+from conceptmon_tb.plugin.records import Flaw, GoneError, RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Source
 from conceptmon_tb.snapshot import FloatArray
+
+_REMEMBERED_SPACES = 1000
+_MAX_TOLD = 3
 
 _texts: WeakKeyDictionary[Payload, tuple[FloatArray, FloatArray]] = WeakKeyDictionary()
 
@@ -30,6 +36,7 @@ class Lookup:
     def __init__(self, store: RecordStore, index: RunIndex) -> None:
         self.store = store
         self.index = index
+        self._words: RecentItems[int] = RecentItems(_REMEMBERED_SPACES)
 
     def layers(self, source: Source, run: str) -> list[str]:
         """Layers of a run, sorted.
@@ -55,8 +62,34 @@ class Lookup:
         return LoggedLayer(source, run, layer, entry)
 
     def neurons(self, logged: LoggedLayer, steps: Collection[int], part: Part) -> dict[int, Payload]:
-        """Neuron payloads of those of some steps that can be used; see `read_neurons`."""
-        return read_neurons(self.store, logged, steps, part)
+        """Neuron payloads of those of some steps that can be used; see `read_neurons`.
+
+        A step whose neurons name concepts that its space does not have is noted as damaged.
+        """
+        found = read_neurons(self.store, logged, steps, part)
+        times = dict(logged.entry.steps)
+        spaces = {step: logged.space_at(step) for step in found}
+        words = {fingerprint: self._count_words(logged, fingerprint) for fingerprint in set(spaces.values())}
+        for step, payload in list(found.items()):
+            num_words = words[spaces[step]]
+            if num_words is None:  # the space is lost, and its words with it
+                continue
+            try:
+                check_concepts(payload, num_words)
+            except PayloadError as error:
+                tag = layer_tag(logged.name, "neurons")
+                self.store.note_flaw(logged.source, logged.run, tag, (step, times[step]), Flaw.of(error))
+                del found[step]
+        return found
+
+    def _count_words(self, logged: LoggedLayer, fingerprint: str) -> int | None:
+        key = (logged.source.experiment, logged.run, fingerprint)
+        count = self._words.get(key)
+        if count is None:
+            with suppress(NotFoundError):
+                count = len(self.space(logged.source, logged.run, fingerprint).attrs["words"])
+                self._words.put(key, count)
+        return count
 
     def neurons_at(self, logged: LoggedLayer, step: int, part: Part) -> Payload:
         """Neuron payload of one step.
@@ -85,6 +118,11 @@ class Lookup:
             raise PayloadError("an empty record")
         return self.store.blob(source, run, tag, kind, point.step, point.wall_time, point.key, keep)
 
+    def note(self, source: Source, run: str, tag: str, point: BlobPoint, error: PayloadError) -> None:
+        """Remember what is wrong with a run's own blob, so that `runs` tells it."""
+        if not isinstance(error, GoneError):
+            self.store.note_flaw(source, run, tag, (point.step, point.wall_time), Flaw.of(error))
+
     def embedding(self, logged: LoggedLayer, step: int, keep: bool = True) -> Payload:
         """Embeddings of one of a layer's steps; `keep` keeps them in the cache.
 
@@ -107,17 +145,24 @@ class Lookup:
             NotFoundError: It is not in the log, or cannot be used.
         """
         self.layers(source, run)
+        known = self.store.flaws(source, run, SPACE_TAG)
         problems = []
         for point in reversed(self.blob_points(source, run, SPACE_TAG)):
+            flaw = known.get((point.step, point.wall_time))
+            if flaw is not None:
+                problems.append(f"step {point.step}: {flaw.reason}")
+                continue
             try:
                 payload = self.blob(source, run, SPACE_TAG, "space", point)
             except PayloadError as error:
                 problems.append(f"step {point.step}: {error}")
+                self.note(source, run, SPACE_TAG, point, error)
                 continue
             if fingerprint is None or payload.attrs["fingerprint"] == fingerprint:
                 return payload
         which = "the concept space" if fingerprint is None else f"concept space {fingerprint!r}"
-        raise NotFoundError(f"{which} of run {run!r} is not in its log" + "".join(f"; {p}" for p in problems))
+        told = "".join(f"; {problem}" for problem in problems[:_MAX_TOLD])
+        raise NotFoundError(f"{which} of run {run!r} is not in its log{told}")
 
 
 def text_embeddings(space: Payload) -> tuple[FloatArray, FloatArray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,8 @@ import numpy.typing as npt
 from conceptmon_tb.metadata import NewerSchemaError, Payload, PayloadError, unpack_payload
 from conceptmon_tb.payload_checks import check_payload
 from conceptmon_tb.plugin.cache import PayloadCache
-from conceptmon_tb.plugin.source import Signature, Source, TensorPoint
+from conceptmon_tb.plugin.source import Signature, Source, TensorPoint, TooLargeError
+from conceptmon_tb.plugin.tensor_guard import BadTensor
 
 CACHE_BYTES = 256 * 1024 * 1024
 
@@ -64,11 +66,13 @@ class Record:
         step: Global step.
         wall_time: Seconds since 1970.
         flaw: Why its payload cannot be used, None for a good one.
+        neurons: Number of neurons of a good payload of kind "neurons".
     """
 
     step: int
     wall_time: float
     flaw: Flaw | None = None
+    neurons: int | None = None
 
     @property
     def point(self) -> Point:
@@ -130,7 +134,13 @@ class RecordStore:
                     series = _Series(signature, [*series.records, added])
                     self._series[key] = series
                     return series.records
-            return self._adopt(key, signature, source.read_tensors(run, tag), {})
+            try:
+                points = source.read_tensors(run, tag)
+            except TooLargeError as error:  # all there is to tell of it is what the listing says
+                lost = [Record(signature.max_step, signature.max_wall_time, Flaw.of(error))]
+                self._series[key] = _Series(signature, lost)
+                return lost
+            return self._adopt(key, signature, points, {})
 
     def payloads(
         self,
@@ -157,7 +167,7 @@ class RecordStore:
             if payload is not None:
                 found[record.point] = payload
         if len(found) < len(records):
-            with self._lock(key):
+            with self._lock(key), suppress(TooLargeError):
                 self._adopt(key, signature, source.read_tensors(run, tag), found, wanted)
             records = self._good(source, run, tag, signature, wanted)
         return [(record, found[record.point]) for record in records if record.point in found]
@@ -179,7 +189,10 @@ class RecordStore:
             source: The request's source.
             listed: Signatures by run and tag: every tag of every run.
         """
-        read = source.read_many_tensors({run for run, _ in listed}, {tag for _, tag in listed})
+        try:
+            read = source.read_many_tensors({run for run, _ in listed}, {tag for _, tag in listed})
+        except TooLargeError:
+            return  # one by one, then
         for (run, tag), signature in listed.items():
             key = (source.experiment, run, tag)
             with self._lock(key):
@@ -252,7 +265,10 @@ class RecordStore:
         missing = expected - {record.point for record in series.records}
         if len(missing) != 1 or len(expected) != len(series.records) + 1:
             return None
-        point = source.read_last_tensor(key[1], key[2])
+        try:
+            point = source.read_last_tensor(key[1], key[2])
+        except TooLargeError:
+            return None
         if point is None or (point.step, point.wall_time) not in missing:
             return None
         if series.records and point.step <= series.records[-1].step:
@@ -292,7 +308,8 @@ class RecordStore:
             return Record(point.step, point.wall_time, Flaw.of(error))
         found[point.step, point.wall_time] = payload
         self.cache.put((*key, point.step, point.wall_time), payload)
-        return Record(point.step, point.wall_time)
+        flags = payload.arrays.get("flags")
+        return Record(point.step, point.wall_time, neurons=None if flags is None else len(flags))
 
 
 def read_blob(source: Source, kind: str, step: int, key: str) -> Payload:
@@ -311,6 +328,8 @@ def read_blob(source: Source, kind: str, step: int, key: str) -> Payload:
 
 
 def _as_bytes(data: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    if data.dtype == np.object_ and data.size == 1 and isinstance(data.item(), BadTensor):
+        raise PayloadError(f"not a concept payload: {data.item().reason}")
     if data.dtype == np.object_ and data.size == 1 and isinstance(data.item(), bytes):
         # A run that was begun by an older version: TensorBoard keeps the tag a tensor, the value is a blob.
         return np.frombuffer(data.item(), np.uint8)

@@ -6,8 +6,10 @@ way: list first, which is cheap, then read by run and tag only what changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +19,21 @@ from tensorboard import errors as tb_errors
 from tensorboard import plugin_util
 from tensorboard.data import provider as tb_provider
 
-from conceptmon_tb.metadata import PLUGIN_NAME
+from conceptmon_tb.metadata import PLUGIN_NAME, PayloadError, shown
+from conceptmon_tb.plugin.tensor_guard import distrust
 
 SCALAR_PLUGIN = "scalars"
 
 _ALL = 1 << 30
 # One answer of the data server is limited to 256 MiB. A series larger than that is read thinned out.
-_THINNED = (1000, 250, 50)
+_THINNED = (1000, 250, 50, 5, 1)
+
+
+class TooLargeError(PayloadError):
+    """A series holds more than TensorBoard answers."""
+
+    def __init__(self) -> None:
+        super().__init__("larger than TensorBoard's data server answers")
 
 
 class Signature(NamedTuple):
@@ -104,14 +114,15 @@ class Source:
         return sorted(self._list(self._provider.list_scalars, SCALAR_PLUGIN, run).get(run, {}))
 
     def read_tensors(self, run: str, tag: str) -> list[TensorPoint]:
-        """All points of one tensor series by step."""
-        for limit in (_ALL, *_THINNED[:-1]):
-            try:
+        """All points of one tensor series by step.
+
+        Raises:
+            TooLargeError: Even its last point is larger than TensorBoard answers.
+        """
+        for limit in (_ALL, *_THINNED):
+            with suppress(TooLargeError):
                 return self._read_tensors({run}, {tag}, limit).get(run, {}).get(tag, [])
-            except Exception as error:  # noqa: PERF203  # grpc's errors are of no public type
-                if "RESOURCE_EXHAUSTED" not in str(error):
-                    raise
-        return self._read_tensors({run}, {tag}, _THINNED[-1]).get(run, {}).get(tag, [])
+        raise TooLargeError
 
     def read_last_tensor(self, run: str, tag: str) -> TensorPoint | None:
         """The point of the latest step of one tensor series."""
@@ -121,22 +132,30 @@ class Source:
     def read_many_tensors(
         self, runs: Collection[str], tags: Collection[str]
     ) -> Mapping[str, Mapping[str, list[TensorPoint]]]:
-        """All points of small series of several runs in one go."""
+        """All points of small series of several runs in one go.
+
+        Raises:
+            TooLargeError: Together they are larger than TensorBoard answers.
+        """
         return self._read_tensors(runs, tags, _ALL)
 
     def read_scalars(
         self, runs: Collection[str], tags: Collection[str]
     ) -> Mapping[str, Mapping[str, list[tuple[int, float, float]]]]:
         """Points `(step, wall time, value)` of scalars by run and tag."""
-        found = self._provider.read_scalars(
-            self._context,
-            experiment_id=self.experiment,
-            plugin_name=SCALAR_PLUGIN,
-            downsample=_ALL,
-            run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
-        )
+        with distrust(single=True):
+            found = self._provider.read_scalars(
+                self._context,
+                experiment_id=self.experiment,
+                plugin_name=SCALAR_PLUGIN,
+                downsample=_ALL,
+                run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
+            )
         return {
-            run: {tag: [(p.step, p.wall_time, p.value) for p in points] for tag, points in by_tag.items()}
+            run: {
+                tag: [(p.step, _seconds(p.wall_time), p.value) for p in points]
+                for tag, points in by_tag.items()
+            }
             for run, by_tag in found.items()
         }
 
@@ -148,17 +167,19 @@ class Source:
         self, runs: Collection[str], tags: Collection[str]
     ) -> Mapping[str, Mapping[str, list[BlobPoint]]]:
         """All points of the blob sequences of several runs, without their bytes."""
-        found = self._provider.read_blob_sequences(
-            self._context,
-            experiment_id=self.experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=_ALL,
-            run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
-        )
+        with distrust():
+            found = self._provider.read_blob_sequences(
+                self._context,
+                experiment_id=self.experiment,
+                plugin_name=PLUGIN_NAME,
+                downsample=_ALL,
+                run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
+            )
         return {
             run: {
                 tag: [
-                    BlobPoint(p.step, p.wall_time, p.values[0].blob_key if p.values else None) for p in points
+                    BlobPoint(p.step, _seconds(p.wall_time), p.values[0].blob_key if p.values else None)
+                    for p in points
                 ]
                 for tag, points in by_tag.items()
             }
@@ -166,11 +187,21 @@ class Source:
         }
 
     def read_blob(self, key: str) -> bytes | None:
-        """The bytes of one blob; None where it has gone since it was listed (a resumed run drops some)."""
+        """The bytes of one blob; None where it has gone since it was listed (a resumed run drops some).
+
+        Raises:
+            PayloadError: TensorBoard cannot read it, or it is no blob.
+        """
         try:
-            return bytes(self._provider.read_blob(self._context, blob_key=key))
+            with distrust():
+                data = self._provider.read_blob(self._context, blob_key=key)
         except tb_errors.NotFoundError:
             return None
+        except (LookupError, TypeError, ValueError) as error:
+            raise PayloadError(f"TensorBoard cannot read it: {shown(error)}") from error
+        if not isinstance(data, (bytes, bytearray)):
+            raise PayloadError(f"not a concept payload: {shown(data)}")
+        return bytes(data)
 
     def _list(self, list_series: Callable[..., Any], plugin: str, run: str | None) -> Listing:
         found = list_series(
@@ -180,24 +211,38 @@ class Source:
             run_tag_filter=None if run is None else tb_provider.RunTagFilter(runs={run}),
         )
         return {
-            name: {tag: Signature(series.max_step, series.max_wall_time) for tag, series in by_tag.items()}
+            name: {
+                tag: Signature(series.max_step, _seconds(series.max_wall_time))
+                for tag, series in by_tag.items()
+            }
             for name, by_tag in (found or {}).items()
         }
 
     def _read_tensors(
         self, runs: Collection[str], tags: Collection[str], limit: int
     ) -> Mapping[str, Mapping[str, list[TensorPoint]]]:
-        found = self._provider.read_tensors(
-            self._context,
-            experiment_id=self.experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=limit,
-            run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
-        )
+        try:
+            with distrust():
+                found = self._provider.read_tensors(
+                    self._context,
+                    experiment_id=self.experiment,
+                    plugin_name=PLUGIN_NAME,
+                    downsample=limit,
+                    run_tag_filter=tb_provider.RunTagFilter(runs=runs, tags=tags),
+                )
+        except Exception as error:  # grpc's errors are of no public type
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise TooLargeError from error
         return {
             run: {
-                tag: [TensorPoint(p.step, p.wall_time, np.asarray(p.numpy)) for p in ps]
+                tag: [TensorPoint(p.step, _seconds(p.wall_time), np.asarray(p.numpy)) for p in ps]
                 for tag, ps in d.items()
             }
             for run, d in found.items()
         }
+
+
+def _seconds(wall_time: float) -> float:
+    """A wall time that can be compared and spelt in JSON: a log may hold NaN and infinity."""
+    return wall_time if math.isfinite(wall_time) else 0.0

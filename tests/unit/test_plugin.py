@@ -103,6 +103,7 @@ def test_a_cache_that_is_too_small_changes_nothing_but_speed(provider: FakeProvi
 def test_one_listing_serves_the_requests_of_a_second(provider: FakeProvider, monkeypatch) -> None:
     answers, source = Answers(), Source(provider)
     answers.runs(source)
+    answers.layer(source, "run", "layer1")  # this reads the concept space too, once
     provider.calls = 0
     for _ in range(5):
         answers.layer(source, "run", "layer1")
