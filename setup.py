@@ -35,11 +35,11 @@ setup(
         "google-crc32c>=1.5",
         "numpy>=1.24",
         "open_clip_torch>=3.0",
-        "pillow>=9.4",
+        "pillow>=10.3",  # before: memory errors in decoding, CVE-2023-4863
         "protobuf>=4.21",
         "safetensors>=0.4",
         "tensorboard>=2.14",
-        "torch>=2.2",
+        "torch>=2.6",  # before: weights_only=True does not hold, CVE-2025-32434
         "tqdm>=4.65",
         "umap-learn>=0.5.5",
     ],
