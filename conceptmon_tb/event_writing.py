@@ -107,17 +107,21 @@ def add_concepts(
         raise TypeError(f"snapshots must hold ConceptSnapshots, got {type(wrong[0]).__name__} in it")
     step = check_step(global_step)
     check_open(writer)
+    if (reopen := getattr(writer, "reopen_if_failed", None)) is not None:
+        reopen()
     if not snapshots or is_repeated(session_of(writer), snapshots, step, strict):
         return
     sent = sent_by(writer)
     sent.alerts.note(scalars or {})
     try:
-        write_snapshots(writer, snapshots, step, images, walltime, cost)
+        is_written = write_snapshots(writer, snapshots, step, images, walltime, cost)
     except Exception as error:
         if strict:
             raise
         warn_once(sent, f"concepts were not logged at step {step}", error)
         return
+    if not is_written and strict:
+        raise OSError(f"the event file in {str(writer.log_dir)!r} could not be written")
     sent.alerts.tell()
 
 
@@ -174,7 +178,7 @@ def write_snapshots(
     walltime: float | None,
     cost: Cost | None = None,
     training: Mapping[str, float] | None = None,
-) -> None:
+) -> bool:
     """Write one epoch that was checked already: see `add_concepts`, which does that.
 
     Args:
@@ -185,6 +189,10 @@ def write_snapshots(
         walltime: Seconds since 1970; None for now.
         cost: What the observation cost; None logs none.
         training: Loss and accuracy of the epoch by tag, for the alert rules; None takes what was heard.
+
+    Returns:
+        Whether the epoch is in the file. A ConceptWriter tells a failed write by itself; of another writer it
+        is raised.
 
     Raises:
         ValueError: The snapshots have several spaces, or their space would hide another one.
@@ -218,9 +226,12 @@ def write_snapshots(
     file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
     file_writer.add_summary(summary, step, walltime)
     file_writer.flush()  # whatever kills the process later, this epoch is in the file
+    if getattr(file_writer.event_writer, "failed", False):
+        return False  # nothing was sent, and the step may come again
     sent.space = fingerprint
     sent.images.update([] if new is None else new.ids.tolist())
     session.note(snapshots, step, space=is_new_space, images=new is not None)
+    return True
 
 
 def _new_images(

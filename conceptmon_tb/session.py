@@ -204,7 +204,7 @@ def wait_for_a_later_name(folder: Path | None) -> str | None:
     """
     if folder is None:
         return None
-    newest = max((_second_in(path.name) for path in event_files(folder)), default=0)
+    newest = max((_second_in(name) for name in _sizes(folder)), default=0)
     behind = newest + 1 - time.time()
     if behind > _LONGEST_WAIT:
         return (

@@ -12,8 +12,6 @@ class SilentFileWriter:
         log_dir: The run's folder, which is not made.
     """
 
-    failed = False
-
     def __init__(self, log_dir: str) -> None:
         self._log_dir = log_dir
         self.event_writer = self
@@ -21,6 +19,10 @@ class SilentFileWriter:
     def get_logdir(self) -> str:
         """The run's folder."""
         return self._log_dir
+
+    def reaches_file(self) -> bool:
+        """Nothing is meant to arrive: there is nothing to mend."""
+        return True
 
     def drop(self, *arguments: Any, **options: Any) -> None:
         """Do nothing."""

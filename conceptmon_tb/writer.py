@@ -11,6 +11,7 @@ import logging
 import time
 import warnings
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,7 @@ from conceptmon_tb.background import Background, check_background, too_slow
 from conceptmon_tb.call_site import level_outside
 from conceptmon_tb.collecting import Collected
 from conceptmon_tb.distributed import RankError, Ranks, find_ranks
+from conceptmon_tb.event_files import event_files
 from conceptmon_tb.event_guard import GuardedEventWriter, check_folder
 from conceptmon_tb.event_writing import (
     add_concepts,
@@ -229,7 +231,7 @@ class ConceptWriter(SummaryWriter):
     def _is_new(self, step: int, monitor: ConceptMonitor, strict: bool) -> bool:
         """Whether the file can take this step; only here is known what it holds."""
         self._finish(step)
-        self._reopen_if_failed()
+        self.reopen_if_failed()
         return not is_repeated(session_of(self), monitor.layers, step, strict)
 
     def _score_and_write(
@@ -257,13 +259,34 @@ class ConceptWriter(SummaryWriter):
 
     def add_scalars(self, *arguments: Any, **options: Any) -> None:
         """As in SummaryWriter; it makes files of its own, and so nothing on ranks that do not write."""
-        if not self._is_silent:
+        if self._is_silent:
+            return
+        writers: dict[str, Any] = self.all_writers or {}
+        for name in [name for name, one in writers.items() if one is not self.file_writer]:
+            if getattr(writers[name].event_writer, "failed", False):
+                del writers[name]  # the next try gets a new file
+        with self._warning("add_scalars could not write"):
             super().add_scalars(*arguments, **options)
+        writers = self.all_writers or {}
+        for one in writers.values():
+            if not isinstance(one.event_writer, GuardedEventWriter):
+                one.event_writer = GuardedEventWriter(one.event_writer, self, is_main=False)
 
     def add_hparams(self, *arguments: Any, **options: Any) -> None:
         """As in SummaryWriter; it makes a file of its own, and so nothing on ranks that do not write."""
         if not self._is_silent:
-            super().add_hparams(*arguments, **options)
+            with self._warning("add_hparams could not write"):
+                super().add_hparams(*arguments, **options)
+
+    @contextlib.contextmanager
+    def _warning(self, what: str) -> Iterator[None]:
+        """Tell a failure of the disk instead of raising it, unless `strict`."""
+        try:
+            yield
+        except OSError as error:
+            if self.strict:
+                raise
+            warn_once(sent_by(self), what, error)
 
     @property
     def alerts(self) -> AlertLog:
@@ -372,23 +395,41 @@ class ConceptWriter(SummaryWriter):
         if self._lock is not None:
             self._lock.release()
 
-    def _reopen_if_failed(self) -> None:
-        """Try a new event file after a failed write: the disk may have room again."""
+    def reopen_if_failed(self) -> None:
+        """Try a new event file after a failed write: the disk may have room again, or the folder be gone."""
         old: Any = self.file_writer
-        if not old.event_writer.failed:
+        if old.event_writer.reaches_file():
             return
-        self.file_writer = None
+        writers: dict[str, Any] = self.all_writers or {}
+        others = {name: one for name, one in writers.items() if one is not old}
         try:
             if "://" not in str(self.log_dir):
-                check_folder(Path(str(self.log_dir)))
+                self._make_folder(Path(str(self.log_dir)))
+            self.file_writer = None
             self._get_file_writer()
         except OSError:
             self.file_writer = old
             return
+        old.event_writer.abandon()
+        for one in others.values():
+            one.event_writer.reaches_file()  # they share the trouble, which was told
+        self.all_writers = {**(self.all_writers or {}), **others}  # type: ignore[assignment]  # torch says None
         logger.warning("logging to %s again; what was logged since the failure is lost", self.log_dir)
         sent = sent_by(self)
         sent.space, sent.warned = "", False
         sent.images.clear()
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make sure that there is a folder, that it can be written to, and that it is ours."""
+        check_folder(folder)
+        held, session = self._lock, sent_by(self).session
+        if held is not None:  # on the folder that was there before; this may be another of its name
+            folder, self._lock = open_folder(folder, strict=self.strict)
+            weakref.finalize(self, self._lock.release)
+            held.release()
+            self.log_dir = str(folder)
+        if session is not None and session.folder is not None and not event_files(folder):
+            self.purge_step, sent_by(self).session = 0, Session(folder)  # all is gone: the run begins anew
 
 
 def _check_every(every_n_epochs: Any) -> int:
