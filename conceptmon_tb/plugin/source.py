@@ -197,6 +197,12 @@ class Source:
                 data = self._provider.read_blob(self._context, blob_key=key)
         except tb_errors.NotFoundError:
             return None
+        except tb_errors.InvalidArgumentError as error:
+            # Its own keys: it cannot read those of a name with a quotation mark, a backslash or a line break.
+            raise PayloadError(
+                f"TensorBoard's data server cannot read it ({shown(str(error))}); started with "
+                f"--load_fast=false TensorBoard can"
+            ) from error
         except (LookupError, TypeError, ValueError) as error:
             raise PayloadError(f"TensorBoard cannot read it: {shown(error)}") from error
         if not isinstance(data, (bytes, bytearray)):

@@ -50,7 +50,7 @@ WHOLE = {name: text for name, text in TEXTS.items() if "\ud800" not in text}
 """Those that a protobuf can hold."""
 
 NAMES = {
-    name: text.replace("\x00", "").replace("\r", "").replace("\n", " ")[:200]
+    name: text.replace("\x00", "").encode()[:200].decode(errors="ignore")
     for name, text in WHOLE.items()
     if text.strip() and not text.startswith("../")
 }
