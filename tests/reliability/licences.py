@@ -43,8 +43,8 @@ The packages of CUDA are NVIDIA's: torch's builds for CUDA bring them, its build
 `pip-audit` was tried on 2026-11-21 for all installed packages, and `npm audit` for the vendored ones. Neither
 reached a database of advisories from the machine of development ("could not be audited", for every package):
 *no audit has been made*; run `pip-audit` where it can ask. By hand: the lower bounds of torch (2.6, for
-CVE-2025-32434: code runs in spite of `weights_only=True`) and Pillow (10.3, for memory errors in decoding pictures,
-CVE-2023-4863 among them) leave out versions with holes on our way.
+CVE-2025-32434: code runs in spite of `weights_only=True`) and Pillow (10.3, for memory errors in decoding,
+such as CVE-2023-4863) leave out versions with holes on our way.
 
 ## Data inside the package
 
