@@ -343,7 +343,7 @@ class _Request:
         code: int = 200,
     ) -> wrappers.Response:
         if etag and etag in self._request.if_none_match:
-            return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')], mimetype=mime_type)
+            return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')])
         response = http_util.Respond(self._request, content, mime_type, code=code, headers=headers)
         if etag:
             response.set_etag(etag)
