@@ -17,6 +17,7 @@ from conceptmon_tb.payloads import widen_ids
 from conceptmon_tb.plugin.cards import NeuronCards
 from conceptmon_tb.plugin.distances import Distances
 from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
+from conceptmon_tb.plugin.evolutions import EvolutionTables
 from conceptmon_tb.plugin.index import RunIndex
 from conceptmon_tb.plugin.labels import finite, label_neuron, name_at
 from conceptmon_tb.plugin.live_words import LiveWords
@@ -64,6 +65,7 @@ class Answers:
         self._cards = NeuronCards(self._lookup)
         self._words = Words(live)
         self._distances = Distances(self._lookup, self._words)
+        self.evolutions = EvolutionTables(self._lookup)
 
     def runs(self, source: Source) -> dict[str, Any]:
         """Answer of `runs`."""

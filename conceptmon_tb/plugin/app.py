@@ -24,12 +24,14 @@ from conceptmon_tb.plugin.visitors import check_visitor, own_names
 
 if TYPE_CHECKING:
     from conceptmon_tb.plugin.answers import Answers
+    from conceptmon_tb.plugin.evolutions import Order
     from conceptmon_tb.plugin.neurons import Part
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
 TAB_NAME = "Concept Monitor"
 MAX_NEAREST = 100
+MAX_EVOLUTIONS = 200
 MAX_WORDS = 64
 MAX_FILM = 64
 HEADERS = {
@@ -41,6 +43,7 @@ HEADERS = {
 """On every answer: none is a page, and none is for the pages of other sites."""
 
 PARTS: tuple[Part, ...] = ("all", "frames", "details")
+ORDERS: tuple[Order, ...] = ("most", "least")
 
 _logger = logging.getLogger(__name__)
 
@@ -95,6 +98,7 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
             "/layer": self._layer,
             "/neuron": self._neuron,
             "/distances": self._distances,
+            "/evolutions": self._evolutions,
             "/scalars": self._scalars,
             "/images": self._images,
             "/anchor": self._anchor,
@@ -198,6 +202,24 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         run, layer, step = request.text("run"), request.text("layer"), request.optional_number("step")
         words = request.texts("word", MAX_WORDS)
         return request.json(self._answers.distances(request.source, run, layer, words, step))
+
+    def _evolutions(self, request: _Request) -> wrappers.Response:
+        run, tables = request.text("run"), self._answers.evolutions
+        first, last = request.optional_number("from"), request.optional_number("to")
+        class_name, layer = request.optional_text("class"), request.optional_text("layer")
+        k, order = request.optional_number("k"), request.choice("order", ORDERS)
+        if k is not None and not 1 <= k <= MAX_EVOLUTIONS:
+            raise BadRequestError(f"parameter 'k' is {k}; it must be from 1 to {MAX_EVOLUTIONS}")
+        if first is None and last is None:
+            if class_name is not None:
+                raise BadRequestError("parameters 'from' and 'to' are missing: give them with 'class'")
+            return request.json(tables.pairs(request.source, run))
+        if first is None or last is None:
+            raise BadRequestError("parameters 'from' and 'to' belong together: give both")
+        if class_name is None:
+            return request.json(tables.describe(request.source, run, first, last))
+        most = 20 if k is None else k
+        return request.json(tables.ranked(request.source, run, (first, last), class_name, layer, most, order))
 
     def _scalars(self, request: _Request) -> wrappers.Response:
         run, tag = request.text("run"), request.optional_text("tag")

@@ -122,7 +122,7 @@ class NeuronCards:
         for start in range(0, len(chosen), _STEPS_AT_ONCE):
             part = dict(chosen[start : start + _STEPS_AT_ONCE])
             for step, payload in self._lookup.neurons(logged, list(part), "details").items():
-                told[step] = _tell_details(payload, neuron, names.of(part[step]))
+                told[step] = tell_details(payload, neuron, names.of(part[step]))
         return told
 
     def _embedding(self, logged: LoggedLayer, step: int) -> tuple[StepEmbedding | None, str | None]:
@@ -168,13 +168,19 @@ class NeuronCards:
 def _describe(payload: Payload, neuron: int, names: NamesOfSpace) -> dict[str, Any]:
     return {
         **label_neuron(payload.arrays, neuron, names),
-        **_tell_details(payload, neuron, names),
+        **tell_details(payload, neuron, names),
         "position": [finite(value) for value in payload.arrays["position"][neuron]],
     }
 
 
-def _tell_details(payload: Payload, neuron: int, names: NamesOfSpace) -> dict[str, Any]:
-    """Top concepts, most activating images, linear explanation and description."""
+def tell_details(payload: Payload, neuron: int, names: NamesOfSpace) -> dict[str, Any]:
+    """Tell a neuron's top concepts, most activating images, linear explanation and description.
+
+    Args:
+        payload: Of kind "neurons", with the arrays of "details".
+        neuron: Its number.
+        names: Of the step's space.
+    """
     arrays = payload.arrays
     descriptions = payload.attrs.get("descriptions", [])
     return {

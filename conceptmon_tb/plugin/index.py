@@ -152,6 +152,10 @@ class RunIndex:
         tensors, blobs = self._list(source)
         return sorted({*tensors, *blobs})
 
+    def blob_tags(self, source: Source, run: str) -> Mapping[str, Signature]:
+        """Blob sequences of a run by tag, as of the last listing; empty for an unknown run."""
+        return self._list(source)[1].get(run, {})
+
     def blob_points(self, source: Source, run: str, tag: str) -> list[BlobPoint]:
         """All points of a blob sequence, sorted by step; empty where the run has no such tag."""
         points = self._known(source).points

@@ -19,6 +19,7 @@ from conceptmon_tb.atlas import cut_atlas, pack_images
 from conceptmon_tb.doctor import examine
 from conceptmon_tb.embedding_codec import base_embedding, decode_embedding
 from conceptmon_tb.event_files import frame_record, read_records
+from conceptmon_tb.evolution_records import Evolutions, pack_evolutions, unpack_evolutions
 from conceptmon_tb.jpeg_header import read_jpeg_size
 from conceptmon_tb.metadata import Payload, PayloadError, unpack_payload
 from conceptmon_tb.payload_checks import check_payload
@@ -37,12 +38,17 @@ from conceptmon_tb.snapshot import ProbeImages
 from conceptmon_tb.summary import concept_summary, space_summary
 from tests.synthetic import make_snapshots, make_space
 
-KINDS = ("neurons", "metrics", "embedding", "space", "images", "alerts")
+KINDS = ("neurons", "metrics", "embedding", "space", "images", "alerts", "evolutions")
 STEP = 1
 
 SPACE = make_space(dim=8)
 SNAPSHOT = next(make_snapshots(1, {"a": 3}, space=SPACE))["a"]
 IMAGES = ProbeImages(np.arange(2, dtype=np.int32), np.full((2, 16, 16, 3), 90, np.uint8))
+
+TABLE = Evolutions(
+    0, STEP, ("cat", "dog"), np.full(2, 4, np.int32), ("a",), (3,), np.eye(2, 3, dtype=np.int32),
+    np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3),
+)  # fmt: skip
 
 _FIXED = struct.Struct("<4sHHqII")
 _FOLDER = tempfile.TemporaryDirectory(prefix="conceptmon-fuzz-")
@@ -87,6 +93,7 @@ def try_payload(data: bytes) -> None:
         "space": _use_space,
         "images": _use_images,
         "alerts": unpack_alerts,
+        "evolutions": _use_evolutions,
     }[payload.kind](payload)
 
 
@@ -145,7 +152,7 @@ def seeds(target: str) -> list[bytes]:
     """
     payloads = [
         pack_neurons(SNAPSHOT, STEP), pack_metrics(SNAPSHOT, STEP), pack_embedding(SNAPSHOT, STEP),
-        pack_space(SPACE, STEP), pack_images(IMAGES, STEP), pack_report(),
+        pack_space(SPACE, STEP), pack_images(IMAGES, STEP), pack_report(), pack_evolutions(TABLE),
     ]  # fmt: skip
     events = [event.SerializeToString() for event in good_events()]
     return {
@@ -209,3 +216,10 @@ def _use_images(payload: Payload) -> None:
         return
     with suppress(PayloadError):
         cut_atlas(payload)
+
+
+def _use_evolutions(payload: Payload) -> None:
+    table = unpack_evolutions(payload)
+    for name in table.classes[:8]:
+        assert len(table.ranked(name, table.layers[0])) <= table.neurons[0]
+    assert (table.score <= 1).all()

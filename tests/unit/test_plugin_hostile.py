@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
-from conceptmon_tb.metadata import layer_tag, pack_payload, unpack_payload
+from conceptmon_tb.evolution_records import Evolutions, pack_evolutions
+from conceptmon_tb.metadata import evolutions_tag, layer_tag, pack_payload, unpack_payload
 from conceptmon_tb.plugin.app import ConceptMonitorPlugin
 from tests.providers import FakeProvider
 from tests.synthetic import make_snapshots
@@ -21,6 +22,7 @@ from tests.synthetic import make_snapshots
 LAYERS = {"layer1": 6, "слой/2": 5}
 ROUTES = (
     "runs", "space", "timeline", "layer", "neuron", "distances", "scalars", "images", "anchor", "export",
+    "evolutions",
 )  # fmt: skip
 VALUES = (
     "run", "large", "layer1", "слой/2", "garden", "cat", "catt", "0", "1", "2", "-1", "99",
@@ -30,7 +32,7 @@ VALUES = (
 )  # fmt: skip
 NAMES = (
     "run", "layer", "step", "neuron", "k", "word", "fingerprint", "from", "to", "after", "part", "across",
-    "film", "format", "tag", "revision", "nonsense",
+    "film", "format", "tag", "revision", "class", "order", "nonsense",
 )  # fmt: skip
 
 
@@ -38,6 +40,11 @@ def make_provider() -> FakeProvider:
     provider = FakeProvider()
     provider.log("run", enumerate(make_snapshots(3, LAYERS)))
     provider.log("large", enumerate(make_snapshots(3, LAYERS)), large=True)
+    count, widths = np.full(2, 9, np.int32), tuple(LAYERS.values())
+    values = np.random.default_rng(0).integers(0, 9, (2, sum(widths)), dtype=np.int32)
+    table = Evolutions(1, 2, ("cat", "1"), count, tuple(LAYERS), widths, values, values.astype(np.float32))
+    for run in ("run", "large"):
+        provider.add_blob(run, evolutions_tag(1, 2), 2, 2.0, pack_evolutions(table))
     return provider
 
 
@@ -67,6 +74,8 @@ def test_no_request_is_a_bug(route: str, parameters: list[tuple[str, str]], capl
 def test_no_nearly_right_request_is_a_bug(data, caplog) -> None:
     route = data.draw(st.sampled_from(ROUTES))
     right = {"run": "large", "layer": "layer1", "step": "1", "neuron": "2", "word": "garden"}
+    if route == "evolutions":
+        right |= {"from": "1", "to": "2", "class": "cat"}
     wrong = data.draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), max_size=3))
     _ask(CLIENT, route, list((right | wrong).items()), caplog)
 
