@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import threading
 import traceback
@@ -97,6 +98,19 @@ def _replaced_by_a_file(folder: Path, epoch: int) -> None:
         folder.unlink()
 
 
+def _limited(folder: Path, epoch: int) -> None:
+    if epoch == BEGINS:  # the next record is cut in the middle
+        _limit_files(event_files(folder)[0].stat().st_size + 700)
+    if epoch == BEGINS + 1:
+        _limit_files(50)
+    if epoch == ENDS:
+        _limit_files(resource.RLIM_INFINITY)
+
+
+def _limit_files(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
 def _full_to_the_end(disk: OwnDisk, folder: Path, epoch: int) -> None:
     if epoch == BEGINS:
         disk.fill()
@@ -104,6 +118,7 @@ def _full_to_the_end(disk: OwnDisk, folder: Path, epoch: int) -> None:
 
 DISK_COURSES = {"full": _full, "full to the end": _full_to_the_end, "read-only": _read_only}
 COURSES: dict[str, Course] = {
+    "limited": _limited,
     "removed": _removed,
     "file removed": _file_removed,
     "moved": _moved,
