@@ -160,6 +160,41 @@ class TensorBoardServer:
             return False
 
 
+class Corner:
+    """A folder of its own in the log directory of a TensorBoard that other tests of the file use as well.
+
+    Runs are asked for and answered as if nothing else were there.
+
+    Args:
+        server: The TensorBoard; it sees new runs within a second (`--reload_interval=1`).
+        name: Name of the folder.
+    """
+
+    def __init__(self, server: TensorBoardServer, name: str) -> None:
+        self._server = server
+        self._prefix = f"{name}/"
+        self.folder = server.logdir / name
+        self.fetch_any, self.wait_for = server.fetch, server.wait_for
+
+    def fetch(self, route: str, *, run: str, **parameters: object) -> tuple[int, bytes, dict[str, str]]:
+        """Request a route of the plugin about a run here, or any path that starts with a slash."""
+        return self._server.fetch(route, run=self._prefix + run, **parameters)
+
+    def json(self, route: str, *, run: str, **parameters: object) -> Any:
+        """Request a route about a run here and parse its answer, whatever the status."""
+        return json.loads(self.fetch(route, run=run, **parameters)[1])
+
+    def runs(self) -> dict[str, Any]:
+        """What the plugin's answer `runs` says of the runs here."""
+        runs = self._server.runs().items()
+        return {name.removeprefix(self._prefix): run for name, run in runs if name.startswith(self._prefix)}
+
+    @property
+    def revision(self) -> str:
+        """What changes with every change of any run."""
+        return str(self._server.json("runs")["revision"])
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from conceptmon_tb import summary
 from conceptmon_tb.metadata import unpack_payload
 from conceptmon_tb.payloads import pack_neurons
 from conceptmon_tb.summary import concept_summary
-from tests.servers import TensorBoardServer
+from tests.servers import Corner
 from tests.synthetic import SyntheticRun, make_snapshots, write_run
 
 LOADERS = ("--load_fast=true", "--load_fast=false")
@@ -24,10 +22,10 @@ def _large_is_eight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_small_and_large_layers_answer_alike(tmp_path: Path, tensorboard, loader: str) -> None:
-    write_run(tmp_path / "run", epochs=5, layers=MIXED)
+def test_small_and_large_layers_answer_alike(corner, loader: str) -> None:
+    server = corner(loader)
+    write_run(server.folder / "run", epochs=5, layers=MIXED)
     written = list(make_snapshots(5, MIXED))
-    server = tensorboard(tmp_path, loader)
     layers = server.wait_for(lambda: _complete(server, 5))
     assert {name: layer["neurons"] for name, layer in layers.items()} == MIXED
     assert server.runs()["run"]["skipped"] == []
@@ -51,10 +49,10 @@ def test_small_and_large_layers_answer_alike(tmp_path: Path, tensorboard, loader
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_new_epochs_of_a_large_layer_appear(tmp_path: Path, tensorboard, loader: str) -> None:
-    with SyntheticRun(tmp_path / "run", epochs=4, layers=MIXED) as run:
+def test_new_epochs_of_a_large_layer_appear(corner, loader: str) -> None:
+    server = corner(loader)
+    with SyntheticRun(server.folder / "run", epochs=4, layers=MIXED) as run:
         run.write_epoch()
-        server = tensorboard(tmp_path, loader, "--reload_interval=1")
         server.wait_for(lambda: _complete(server, 1))
         for count in (2, 3):
             run.write_epoch()
@@ -63,13 +61,14 @@ def test_new_epochs_of_a_large_layer_appear(tmp_path: Path, tensorboard, loader:
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_resuming_replaces_later_epochs_of_a_large_layer(tmp_path: Path, tensorboard, loader: str) -> None:
-    write_run(tmp_path / "run", epochs=4, layers=MIXED)
-    server = tensorboard(tmp_path, loader, "--reload_interval=1")
+def test_resuming_replaces_later_epochs_of_a_large_layer(corner, loader: str) -> None:
+    server = corner(loader)
+    write_run(server.folder / "run", epochs=4, layers=MIXED)
     server.wait_for(lambda: _complete(server, 4))
     _layer(server, layer="large")
     resumed = list(make_snapshots(1, MIXED, seed=9))[-1]["large"]
-    write_run(tmp_path / "run", epochs=1, layers=MIXED, seed=9, first_step=2, start_time=1_800_000_000.0)
+    again = {"first_step": 2, "start_time": 1_800_000_000.0}
+    write_run(server.folder / "run", epochs=1, layers=MIXED, seed=9, **again)
     server.wait_for(lambda: _complete(server, 3))
     answer = _layer(server, layer="large")
     assert answer.attrs["steps"] == [0, 1, 2]
@@ -77,8 +76,9 @@ def test_resuming_replaces_later_epochs_of_a_large_layer(tmp_path: Path, tensorb
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_damaged_blob_is_told_once_it_was_read(tmp_path: Path, tensorboard, loader: str) -> None:
-    with SyntheticRun(tmp_path / "run", epochs=4, layers=MIXED) as run:
+def test_a_damaged_blob_is_told_once_it_was_read(corner, loader: str) -> None:
+    server = corner(loader)
+    with SyntheticRun(server.folder / "run", epochs=4, layers=MIXED) as run:
         run.write_epoch()
         snapshots = next(make_snapshots(1, MIXED, space=run.space))
         damaged = concept_summary(snapshots, run.step)
@@ -88,25 +88,25 @@ def test_a_damaged_blob_is_told_once_it_was_read(tmp_path: Path, tensorboard, lo
         run.add_summary(damaged)
         run.step += 1
         run.write_epoch()
-    server = tensorboard(tmp_path, loader)
     server.wait_for(lambda: _complete(server, 3))
-    before = server.json("runs")
-    assert before["runs"]["run"]["skipped"] == []
+    before = server.revision
+    assert server.runs()["run"]["skipped"] == []
+    assert server.revision == before
     assert _layer(server, layer="large", part="frames").attrs["steps"] == [0, 2]
-    after = server.json("runs")
-    assert after["revision"] != before["revision"]
-    (skipped,) = after["runs"]["run"]["skipped"]
+    after = server.runs()["run"]
+    assert server.revision != before
+    (skipped,) = after["skipped"]
     assert (skipped["layer"], skipped["step"], skipped["code"]) == ("large", 1, "checksum")
-    assert after["runs"]["run"]["layers"]["large"]["steps"] == [0, 2]
-    assert after["runs"]["run"]["layers"]["small"]["steps"] == [0, 1, 2]
+    assert after["layers"]["large"]["steps"] == [0, 2]
+    assert after["layers"]["small"]["steps"] == [0, 1, 2]
 
 
-def _layer(server: TensorBoardServer, **parameters: object):
+def _layer(server: Corner, **parameters: object):
     status, body, _ = server.fetch("layer", run="run", **parameters)
     assert status == 200
     return unpack_payload(body)
 
 
-def _complete(server: TensorBoardServer, epochs: int):
+def _complete(server: Corner, epochs: int):
     layers = server.runs().get("run", {"layers": {}})["layers"]
     return layers if layers and all(len(item["steps"]) == epochs for item in layers.values()) else None

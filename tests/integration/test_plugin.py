@@ -12,8 +12,10 @@ import pytest
 from conceptmon_tb.metadata import unpack_payload
 from conceptmon_tb.payloads import pack_neurons
 from conceptmon_tb.summary import concept_summary
-from tests.servers import TensorBoardServer
+from conceptmon_tb.writer import ConceptWriter
+from tests.servers import Corner, TensorBoardServer
 from tests.synthetic import LAYERS, SyntheticRun, make_snapshots, write_run
+from tests.unit.test_evolution_records import make_table
 
 LOADERS = ("--load_fast=true", "--load_fast=false")
 SMALL = {"layer1": 6, "layer2": 8}
@@ -79,10 +81,10 @@ def test_new_epochs_appear_while_a_run_is_being_written(tmp_path: Path, tensorbo
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_an_empty_log_directory_is_inactive_but_still_serves_the_page(
-    tmp_path: Path, tensorboard, loader
+def test_an_empty_log_directory_serves_the_page_and_the_tab_becomes_active_once_data_exists(
+    tmp_path: Path, tensorboard, loader: str
 ) -> None:
-    server = tensorboard(tmp_path, loader)
+    server = tensorboard(tmp_path, loader, "--reload_interval=1")
     listing = json.loads(server.fetch("/data/plugins_listing")[1])
     assert listing["conceptmon"]["enabled"] is False
     assert listing["conceptmon"]["tab_name"] == "Concept Monitor"
@@ -92,27 +94,20 @@ def test_an_empty_log_directory_is_inactive_but_still_serves_the_page(
     status, body, headers = server.fetch("index.js")
     assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
     assert b"render" in body
-
-
-@pytest.mark.parametrize("loader", LOADERS)
-def test_the_tab_becomes_active_once_data_exists(tmp_path: Path, tensorboard, loader: str) -> None:
-    server = tensorboard(tmp_path, loader, "--reload_interval=1")
-    assert json.loads(server.fetch("/data/plugins_listing")[1])["conceptmon"]["enabled"] is False
     write_run(tmp_path / "late", epochs=1, layers=SMALL)
     server.wait_for(lambda: json.loads(server.fetch("/data/plugins_listing")[1])["conceptmon"]["enabled"])
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_altered_and_newer_payloads_are_skipped_with_a_reason(
-    tmp_path: Path, tensorboard, loader: str
-) -> None:
-    with SyntheticRun(tmp_path / "run", epochs=8, layers=SMALL) as run:
+def test_altered_and_newer_payloads_are_skipped_with_a_reason(corner, loader: str) -> None:
+    server = corner(loader)
+    with SyntheticRun(server.folder / "run", epochs=8, layers=SMALL) as run:
         run.write_epoch()
         for damage in (_flip_last_byte, _make_newer):
             _write_damaged(run, damage)
         run.write_epoch()
-    server = tensorboard(tmp_path, loader)
-    server.wait_for(lambda: _complete(server, 2, layer="layer1") and server.runs()["run"]["skipped"])
+    server.wait_for(lambda: _complete(server, 2, layer="layer1") and _complete(server, 4, layer="layer2"))
+    server.wait_for(lambda: len(server.runs()["run"]["skipped"]) == 2)
     described = server.runs()["run"]
     assert described["layers"]["layer1"]["steps"] == [0, 3]
     assert described["layers"]["layer2"]["steps"] == [0, 1, 2, 3]
@@ -127,25 +122,25 @@ def test_altered_and_newer_payloads_are_skipped_with_a_reason(
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_removed_run_disappears(tmp_path: Path, tensorboard, loader: str) -> None:
-    write_run(tmp_path / "stays", epochs=1, layers=SMALL)
-    write_run(tmp_path / "goes", epochs=1, layers=SMALL)
-    server = tensorboard(tmp_path, loader, "--reload_interval=1")
+def test_a_removed_run_disappears(corner, loader: str) -> None:
+    server = corner(loader)
+    write_run(server.folder / "stays", epochs=1, layers=SMALL)
+    write_run(server.folder / "goes", epochs=1, layers=SMALL)
     server.wait_for(lambda: len(server.runs()) == 2)
-    shutil.rmtree(tmp_path / "goes")
+    shutil.rmtree(server.folder / "goes")
     server.wait_for(lambda: list(server.runs()) == ["stays"])
     assert server.fetch("layer", run="goes", layer="layer1")[0] == 404
     assert server.fetch("layer", run="stays", layer="layer1")[0] == 200
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_resuming_replaces_later_epochs(tmp_path: Path, tensorboard, loader: str) -> None:
-    write_run(tmp_path / "run", epochs=4, layers=SMALL)
-    server = tensorboard(tmp_path, loader, "--reload_interval=1")
+def test_resuming_replaces_later_epochs(corner, loader: str) -> None:
+    server = corner(loader)
+    write_run(server.folder / "run", epochs=4, layers=SMALL)
     server.wait_for(lambda: _complete(server, 4))
     again = {"first_step": 2, "start_time": 1_800_000_000.0}
     resumed = list(make_snapshots(1, SMALL, seed=9))[-1]["layer2"]
-    write_run(tmp_path / "run", epochs=1, layers=SMALL, seed=9, **again)
+    write_run(server.folder / "run", epochs=1, layers=SMALL, seed=9, **again)
     layers = server.wait_for(lambda: _complete(server, 3))
     assert layers["layer2"]["steps"] == [0, 1, 2]
     answer = unpack_payload(server.fetch("layer", run="run", layer="layer2")[1])
@@ -153,9 +148,9 @@ def test_resuming_replaces_later_epochs(tmp_path: Path, tensorboard, loader: str
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_missing_space_is_said(tmp_path: Path, tensorboard, loader: str) -> None:
-    write_run(tmp_path / "run", epochs=1, layers=SMALL, with_space=False)
-    server = tensorboard(tmp_path, loader)
+def test_a_missing_space_is_said(corner, loader: str) -> None:
+    server = corner(loader)
+    write_run(server.folder / "run", epochs=1, layers=SMALL, with_space=False)
     server.wait_for(lambda: _complete(server, 1))
     assert "concept space" in server.runs()["run"]["skipped"][0]["reason"]
     status, body, _ = server.fetch("space", run="run")
@@ -165,16 +160,39 @@ def test_a_missing_space_is_said(tmp_path: Path, tensorboard, loader: str) -> No
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_strange_layer_names_and_negative_steps_work(tmp_path: Path, tensorboard, loader: str) -> None:
+def test_strange_layer_names_and_negative_steps_work(corner, loader: str) -> None:
+    server = corner(loader)
     names = ["space", "a/b.0/c", "слой ✓", "", "space/definition"]
-    write_run(tmp_path / "run", epochs=2, layers=dict.fromkeys(names, 5), first_step=-1)
-    server = tensorboard(tmp_path, loader)
+    write_run(server.folder / "run", epochs=2, layers=dict.fromkeys(names, 5), first_step=-1)
     layers = server.wait_for(lambda: _complete(server, 2))
     assert sorted(layers) == sorted(names)
     for name in names:
         answer = unpack_payload(server.fetch("layer", run="run", layer=name)[1])
         assert answer.arrays["steps"].tolist() == [-1, 0]
         assert len(server.json("neuron", run="run", layer=name, neuron=1, step=-1)["nearest"]) >= 1
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_important_evolutions_are_served_in_whatever_order_they_were_logged(corner, loader: str) -> None:
+    server = corner(loader)
+    write_run(server.folder / "run", epochs=3, layers=SMALL)
+    tables = {steps: make_table(steps, seed=steps[0], neurons=(5, 6)) for steps in ((0, 2), (1, 2), (0, 1))}
+    with ConceptWriter(server.folder / "run", strict=True) as writer:
+        for table in tables.values():
+            writer.add_evolutions(table)
+    pairs = server.wait_for(lambda: _pairs(server, 3))
+    assert pairs == [(0, 1), (0, 2), (1, 2)]
+    for (first, last), table in tables.items():
+        answer = server.json("evolutions", run="run", **{"from": first, "to": last, "class": "dog"})
+        told = [(row["layer"], row["neuron"], row["rank"]) for row in answer["evolutions"]]
+        assert told == [(row.layer, row.neuron, i) for i, row in enumerate(table.ranked("dog"), 1)]
+        assert {row["after"]["step"] for row in answer["evolutions"] if row["layer"] == "layer1"} == {last}
+
+
+def _pairs(server: Corner, count: int) -> list[tuple[int, int]] | None:
+    status, body, _ = server.fetch("evolutions", run="run")
+    found = [(pair["from"], pair["to"]) for pair in json.loads(body)["pairs"]] if status == 200 else []
+    return found if len(found) == count else None
 
 
 def test_a_path_prefix_is_respected(tmp_path: Path, tensorboard) -> None:
@@ -378,7 +396,7 @@ def test_static_files_have_their_mime_types(server: TensorBoardServer) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def _complete(server: TensorBoardServer, epochs: int, layer: str | None = None):
+def _complete(server: TensorBoardServer | Corner, epochs: int, layer: str | None = None):
     layers = server.runs().get("run", {"layers": {}})["layers"]
     chosen = {layer: layers[layer]} if layer in layers else layers
     return layers if layers and all(len(item["steps"]) == epochs for item in chosen.values()) else None

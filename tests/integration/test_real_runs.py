@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 import conceptmon_tb as cm
 from conceptmon_tb.metadata import unpack_payload
-from tests.servers import TensorBoardServer
+from tests.servers import Corner
 
 LOADERS = ("--load_fast=true", "--load_fast=false")
 LAYERS = ["block.first", "слой"]
@@ -41,25 +42,23 @@ def make_net(seed: int) -> Net:
     return Net()
 
 
-def scalar_tags(server: TensorBoardServer) -> set[str]:
-    return set(server.json("/data/plugin/scalars/tags").get("run", {}))
+def scalar_tags(server: Corner) -> set[str]:
+    tags = json.loads(server.fetch_any("/data/plugin/scalars/tags")[1])
+    return set(tags.get(f"{server.folder.name}/run", {}))
 
 
-def steps(server: TensorBoardServer) -> dict[str, list[int]]:
+def steps(server: Corner) -> dict[str, list[int]]:
     layers = server.runs().get("run", {"layers": {}})["layers"]
     return {layer: content["steps"] for layer, content in layers.items()}
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_plain_writers_run_shows_concepts_and_its_own_scalars(
-    tmp_path: Path, tensorboard, loader: str
-) -> None:
-    monitor = make_monitor()
-    with SummaryWriter(str(tmp_path / "run")) as writer:
+def test_a_plain_writers_run_shows_concepts_and_its_own_scalars(corner, loader: str) -> None:
+    server, monitor = corner(loader), make_monitor()
+    with SummaryWriter(str(server.folder / "run")) as writer:
         for epoch in range(3):
             writer.add_scalar("loss/train", 1 / (epoch + 1), epoch)
             cm.add_concepts(writer, monitor.observe(make_net(epoch)), global_step=epoch, images=monitor.probe)
-    server = tensorboard(tmp_path, loader)
     server.wait_for(lambda: steps(server) == {layer: [0, 1, 2] for layer in LAYERS})
     server.wait_for(lambda: "loss/train" in scalar_tags(server))
     assert {"concepts/block.first/d_anchor", "concepts/слой/d_anchor"} <= scalar_tags(server)
@@ -69,8 +68,8 @@ def test_a_plain_writers_run_shows_concepts_and_its_own_scalars(
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_resumed_run_shows_the_second_sessions_concepts(tmp_path: Path, tensorboard, loader: str) -> None:
-    monitor = make_monitor()
+def test_a_resumed_run_shows_the_second_sessions_concepts(corner, tmp_path: Path, loader: str) -> None:
+    server, monitor = corner(loader), make_monitor()
     with cm.ConceptWriter(tmp_path / "run", monitor=monitor, strict=True) as writer:
         for epoch in range(4):
             writer.add_scalar("loss/train", epoch, epoch)
@@ -78,7 +77,8 @@ def test_a_resumed_run_shows_the_second_sessions_concepts(tmp_path: Path, tensor
     with cm.ConceptWriter(tmp_path / "run", monitor=monitor, strict=True, purge_step=2) as writer:
         writer.add_scalar("loss/train", 20, 2)
         writer.add_concepts(make_net(20), 2)
-    server = tensorboard(tmp_path, loader)
+    server.folder.mkdir()
+    (tmp_path / "run").rename(server.folder / "run")  # both sessions at once
     server.wait_for(lambda: steps(server) == {layer: [0, 1, 2] for layer in LAYERS})
     answer = unpack_payload(server.fetch("layer", run="run", layer="слой")[1])
     expected = monitor.observe(make_net(20))["слой"].concept_ids
