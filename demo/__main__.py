@@ -31,7 +31,7 @@ def main() -> None:
         pictures = (
             folder_pictures(args.data, args.images) if args.data else world_pictures(args.images or 4000)
         )
-        probe = make_probe(pictures, args.probe)
+        probe = make_probe(pictures, args.probe, args.probe_images)
     except (OSError, ValueError) as error:
         sys.exit(f"demo: {error}")
 
@@ -67,6 +67,7 @@ def parse_arguments() -> argparse.Namespace:
         default="world",
         help="probe images: picture world or held-out data",
     )
+    parser.add_argument("--probe-images", type=positive_int, default=2000, help="probe images at most")
     parser.add_argument(
         "--runs", nargs="+", choices=["healthy", "poor"], help="default: both; with --data healthy"
     )
@@ -92,13 +93,13 @@ def positive_int(text: str) -> int:
     return value
 
 
-def make_probe(pictures: Pictures, kind: str) -> cm.ProbeSet:
+def make_probe(pictures: Pictures, kind: str, count: int) -> cm.ProbeSet:
     """The probe set: held-out pictures of the world, or the held-out images of the data."""
     if kind == "world":
-        return cm.ProbeSet.world(2000, transform=pictures.normalizer())
+        return cm.ProbeSet.world(count, transform=pictures.normalizer())
     print("Probing with the data: of photographs the demo encoder knows little more than the colours.")
     held_out = [Image.fromarray(image) for image in pictures.test_images]
-    return cm.ProbeSet(held_out, transform=pictures.normalizer(), max_images=2000)
+    return cm.ProbeSet(held_out, transform=pictures.normalizer(), max_images=count)
 
 
 def new_run_dir(logdir: Path, name: str) -> Path:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ import conceptmon_tb as cm
 from conceptmon_tb.alert_rules import AlertRules
 from conceptmon_tb.alerts import Alert, ConceptAlert, check_run
 from conceptmon_tb.writer import alerts_of
+from tests import loops
 from tests.servers import TensorBoardServer
 from tests.synthetic import make_snapshots
 
@@ -220,11 +219,13 @@ def test_tensorboard_serves_the_alerts_and_who_logged_none(tmp_path: Path, loade
         assert server.fetch("alerts", run="nobody")[0] == 404
 
 
-def test_the_example_ends_a_training_that_goes_wrong(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "demo.examples.alerts", "--logdir", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "critical at step" in done.stdout
-    assert "ended after epoch" in done.stdout
+def test_the_example_ends_a_training_that_goes_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loops.run_example("alerts", tmp_path / "run", monkeypatch)
+    said = capsys.readouterr().out
+    assert "critical at step" in said
+    assert "ended after epoch" in said
     run = cm.read_run(tmp_path / "run")
     assert len(run.steps) < 9
-    assert [str(alert) for alert in run.alerts] == done.stdout.splitlines()[:-1]
+    assert [str(alert) for alert in run.alerts] == said.splitlines()[:-1]

@@ -26,6 +26,7 @@ from conceptmon_tb.cli import main
 from conceptmon_tb.event_files import event_files, read_records
 from conceptmon_tb.history import read_history
 from conceptmon_tb.reader import Run
+from tests import loops
 from tests.servers import TensorBoardServer
 
 EPOCHS = 4
@@ -332,9 +333,11 @@ def test_a_dry_run_lists_steps_and_writes_nothing(
     assert not (tmp_path / "new").exists()
 
 
-def test_the_example_makes_a_run_from_its_checkpoints(tmp_path: Path) -> None:
-    arguments = ["-m", "demo.examples.backfill", "--logdir", str(tmp_path / "run")]
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
-    assert "weights are taken from: model" in done.stdout
-    assert "wrote steps (0, 1, 2)" in done.stdout
+def test_the_example_makes_a_run_from_its_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loops.run_example("backfill", tmp_path / "run", monkeypatch)
+    said = capsys.readouterr().out
+    assert "weights are taken from: model" in said
+    assert "wrote steps (0, 1, 2)" in said
     assert cm.read_run(tmp_path / "run").steps == (0, 1, 2)

@@ -1,11 +1,14 @@
-"""The demo, run as the user runs it, in small."""
+"""The demo, run as the user runs it, in small; variants of it here, where torch is imported already."""
 
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import conceptmon_tb as cm
@@ -20,6 +23,19 @@ def run_demo(*options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
 
 
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`python -m demo OPTIONS` in this process, with fewer probe images."""
+
+    def run(*options: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["demo", *options, *SMALL, "--probe-images", "200"])
+        runpy.run_module("demo", run_name="__main__")
+
+    precision = torch.get_float32_matmul_precision()
+    yield run
+    torch.set_float32_matmul_precision(precision)
+
+
 def test_the_demo_trains_two_runs_and_tells_the_story(tmp_path: Path) -> None:
     done = run_demo("--logdir", str(tmp_path), *SMALL)
     assert done.returncode == 0, done.stderr
@@ -30,47 +46,43 @@ def test_the_demo_trains_two_runs_and_tells_the_story(tmp_path: Path) -> None:
         assert list(run.snapshots) == ["layer2", "layer3", "layer4"]
 
 
-def test_the_demo_takes_a_folder_of_images_and_probes_with_held_out_ones(tmp_path: Path) -> None:
+def test_the_demo_takes_a_folder_of_images_and_probes_with_held_out_ones(
+    tmp_path: Path, run_here: Callable[..., None]
+) -> None:
     pixels = np.random.default_rng(0)
     for name in ("left", "right"):
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(160):
             noise = pixels.integers(0, 255, (40, 36, 3), dtype=np.uint8)
             Image.fromarray(noise).save(tmp_path / "data" / name / f"{i}.png")
-    done = run_demo(
-        "--data", str(tmp_path / "data"), "--probe", "data", "--logdir", str(tmp_path / "runs"), *SMALL
-    )
-    assert done.returncode == 0, done.stderr
+    run_here("--data", str(tmp_path / "data"), "--probe", "data", "--logdir", str(tmp_path / "runs"))
     assert cm.read_run(tmp_path / "runs" / "data-healthy").steps == (0, 1)
 
 
 @pytest.mark.skipif(not CIFAR.is_dir(), reason="the photographs of ../shared/data/cifar10 are not here")
-def test_the_demo_trains_on_photographs(tmp_path: Path) -> None:
-    done = run_demo("--data", str(CIFAR), "--logdir", str(tmp_path), *SMALL)
-    assert done.returncode == 0, done.stderr
+def test_the_demo_trains_on_photographs(tmp_path: Path, run_here: Callable[..., None]) -> None:
+    run_here("--data", str(CIFAR), "--logdir", str(tmp_path))
     assert cm.read_run(tmp_path / "cifar10-healthy").steps == (0, 1)
 
 
-def test_a_missing_data_folder_is_named() -> None:
-    done = run_demo("--data", "/no/such/folder", *SMALL)
-    assert done.returncode != 0
-    assert "/no/such/folder: no such folder" in done.stderr
+def test_a_missing_data_folder_is_named(run_here: Callable[..., None]) -> None:
+    with pytest.raises(SystemExit, match="/no/such/folder: no such folder"):
+        run_here("--data", "/no/such/folder")
 
 
-def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
-    done = run_demo("--data", str(tmp_path), *SMALL)
-    assert done.returncode != 0
-    assert "a folder for each class" in done.stderr
+def test_a_folder_without_classes_is_refused(tmp_path: Path, run_here: Callable[..., None]) -> None:
+    with pytest.raises(SystemExit, match="a folder for each class"):
+        run_here("--data", str(tmp_path))
 
 
-def test_a_folder_smaller_than_a_batch_is_trained_on(tmp_path: Path) -> None:
+def test_a_folder_smaller_than_a_batch_is_trained_on(tmp_path: Path, run_here: Callable[..., None]) -> None:
     for name in ("dark", "light"):
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(10):
             shade = 20 + 10 * i + 100 * (name == "light")
             Image.new("RGB", (32, 32), (shade, shade, 90)).save(tmp_path / "data" / name / f"{i}.png")
-    done = run_demo("--data", str(tmp_path / "data"), "--logdir", str(tmp_path / "runs"), *SMALL)
-    assert done.returncode == 0, done.stderr
+    run_here("--data", str(tmp_path / "data"), "--logdir", str(tmp_path / "runs"))
+    assert cm.read_run(tmp_path / "runs" / "data-healthy").steps == (0, 1)
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
