@@ -21,9 +21,17 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from conceptmon_tb.doctor.examine import find_runs, run_name
 from conceptmon_tb.doctor.judge import Judge, split_writers
-from conceptmon_tb.doctor.survey import Entry, Place, RunSurvey, payload_bytes, payload_kind, survey_run
+from conceptmon_tb.doctor.survey import (
+    Entry,
+    Place,
+    RunSurvey,
+    kind_by_itself,
+    payload_bytes,
+    payload_kind,
+    survey_run,
+)
 from conceptmon_tb.event_files import frame_record, read_record_at
-from conceptmon_tb.metadata import ALERTS_TAG, IMAGES_TAG, SPACE_TAG, make_metadata
+from conceptmon_tb.metadata import IMAGES_TAG, SPACE_TAG, make_metadata
 
 _SOURCE = "conceptmon_tb.doctor"
 _ENDING, _UNFINISHED = ".conceptmon-doctor.0.0", "unfinished"
@@ -194,7 +202,7 @@ class _Copy:
         self.events = self.dropped = self.salvaged = 0
         self._kept = self._kept_payloads()
         self._described: set[str] = set()
-        self._bad_alerts = {entry.place for entry in judge.entries if entry.kind == "alerts"}
+        self._bad = {(e.kind, e.place) for e in judge.entries if e.kind in ("alerts", "evolutions")}
         self._again: dict[tuple[int, str], frozenset[int]] = {}
         for index in judge.files:
             for tag, steps in run.files[index].tag_steps.items():
@@ -272,7 +280,7 @@ class _Copy:
             return (layer, kind, place) in self._kept
         if place[1] in self._run.files[place[0]].damaged:
             return False
-        if value.tag == ALERTS_TAG and place in self._bad_alerts:
+        if (kind_by_itself(value.tag), place) in self._bad:
             return False
         return not self._judge.is_purged(place, step) and step not in self._again[place[0], value.tag]
 

@@ -25,6 +25,7 @@ from conceptmon_tb.metadata import (
     NewerSchemaError,
     Payload,
     PayloadError,
+    parse_evolutions_tag,
     parse_layer_tag,
     unpack_payload,
 )
@@ -63,7 +64,8 @@ class Entry:
     """One concept payload.
 
     Attributes:
-        kind: "neurons", "metrics", "embedding", "space" or "images"; "alerts" only where they are bad.
+        kind: "neurons", "metrics", "embedding", "space" or "images"; "alerts" and "evolutions" only where
+            they are bad.
         layer: Name of the layer, "" for the run's own kinds.
         step: Of its event.
         place: Where it was written.
@@ -191,6 +193,13 @@ def payload_kind(tag: str) -> tuple[str, str] | None:
     return parse_layer_tag(tag)
 
 
+def kind_by_itself(tag: str) -> str | None:
+    """Kind of a tag whose payloads nothing else depends on; None for other tags."""
+    if tag == ALERTS_TAG:
+        return "alerts"
+    return "evolutions" if parse_evolutions_tag(tag) is not None else None
+
+
 def _begun(path: Path) -> float:
     """When a file was begun: its first event says it to the microsecond, its name to the second."""
     found = _WRITER.search(path.name)
@@ -286,8 +295,8 @@ def _take_value(
     run: RunSurvey, file: FileSurvey, step: int, place: Place, offset: int, value: summary_pb2.Summary.Value
 ) -> None:
     found = payload_kind(value.tag)
-    if value.tag == ALERTS_TAG and value.HasField("tensor"):
-        entry = Entry("alerts", "", step, place, offset, 0)
+    if (by_itself := kind_by_itself(value.tag)) is not None and value.HasField("tensor"):
+        entry = Entry(by_itself, "", step, place, offset, 0)
         _check(entry, payload_bytes(value.tensor))
         if entry.code:
             run.entries.append(entry)

@@ -26,12 +26,14 @@ from torch.utils.tensorboard import SummaryWriter
 from conceptmon_tb.cli import main
 from conceptmon_tb.doctor import examine, repair
 from conceptmon_tb.event_files import Code, event_files, frame_record, read_records
-from conceptmon_tb.metadata import ALERTS_TAG
+from conceptmon_tb.evolution_records import pack_evolutions
+from conceptmon_tb.metadata import ALERTS_TAG, evolutions_tag
 from conceptmon_tb.reader import read_run
 from conceptmon_tb.summary import concept_summary, space_summary
 from conceptmon_tb.writer import ConceptWriter, add_concepts
 from tests.crash import log_epochs, read, stamped
 from tests.synthetic import SyntheticRun, make_snapshots, make_space, write_run
+from tests.unit.test_evolution_records import make_table
 
 SMALL = {"layer1": 8}
 LAYERS = {"layer1": 6, "a/b": 8}
@@ -307,6 +309,34 @@ def test_a_damaged_alert_is_told_and_left_out(tmp_path: Path) -> None:
         run.add_summary(summary)
     (problem,) = examine(tmp_path / "logs").problems
     assert (problem.code, problem.tag, problem.steps) == ("checksum", "alerts", (1,))
+    repair(tmp_path / "logs", tmp_path / "copy")
+    assert examine(tmp_path / "copy").is_clean
+
+
+def test_a_damaged_table_of_evolutions_is_told_and_left_out(tmp_path: Path) -> None:
+    with ConceptWriter(tmp_path / "logs") as writer:
+        add_concepts(writer, stamped(0, 0, SMALL), 0)
+        for first in (-1, 0):
+            writer.add_evolutions(make_table((first, 1)))
+    (file,) = event_files(tmp_path / "logs")
+    assert examine(tmp_path / "logs").is_clean
+    data = file.read_bytes()
+    at = data.index(pack_evolutions(make_table((-1, 1)))) + 100
+    file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert not examine(tmp_path / "logs").is_clean
+    repair(tmp_path / "logs", tmp_path / "copy")
+    assert examine(tmp_path / "copy").is_clean
+    assert [table.from_step for table in read_run(tmp_path / "copy").evolutions] == [0]
+
+
+def test_a_good_record_with_a_wrong_table_is_left_out_too(tmp_path: Path) -> None:
+    with SyntheticRun(tmp_path / "logs", 1, SMALL) as run:
+        run.write_epoch()
+        summary = space_summary(run.space, 1)
+        summary.value[0].tag = evolutions_tag(0, 1)
+        run.add_summary(summary)
+    (problem,) = examine(tmp_path / "logs").problems
+    assert (problem.code, problem.tag, problem.steps) == ("checksum", "evolutions", (1,))
     repair(tmp_path / "logs", tmp_path / "copy")
     assert examine(tmp_path / "copy").is_clean
 
