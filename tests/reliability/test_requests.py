@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, urlencode
 
 import psutil
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conceptmon_tb
+from conceptmon_tb.plugin.app import ConceptMonitorPlugin
 from conceptmon_tb.plugin.errors import BadRequestError, ForbiddenError
 from conceptmon_tb.plugin.static_files import MIME_TYPES, StaticFiles
 from conceptmon_tb.plugin.visitors import check_visitor
@@ -39,8 +41,11 @@ RIGHT: dict[str, tuple[dict[str, str], str]] = {
     "scalars": ({"run": "one", "tag": "loss/train"}, JSON),
     "images": ({"run": "one", "step": "0"}, "image/jpeg"),
     "anchor": ({"run": "one", "word": "garden", "missing": "404"}, JSON),
+    "evolutions": ({"run": "one"}, JSON),
     "export": ({"run": "one", "layer": "layer1", "step": "1", "format": "csv"}, "text/csv; charset=utf-8"),
 }
+# Parameters that are right in another log than ours.
+MORE = {"evolutions": ("from", "to", "class", "layer", "k", "order")}
 # The route that is asked with all hostile values of a parameter; what checks it is the same in the others.
 FIRST = {name: route for route, (right, _) in reversed(RIGHT.items()) for name in right}
 FILES = {"index.js": "text/javascript; charset=utf-8", "static/style.css": "text/css; charset=utf-8"}
@@ -124,7 +129,7 @@ def test_wrong_parameters_are_refused_and_never_a_bug(
     plain = ask(server, f"{route}?{urlencode(right)}")
     assert (plain.status, plain.headers["content-type"]) == (200, content_type)
     queries = []
-    for name in (*right, "revision", "fingerprint", "nonsense", "%ff", ""):
+    for name in (*right, *MORE.get(route, ()), "revision", "fingerprint", "nonsense", "%ff", ""):
         rest = urlencode({other: value for other, value in right.items() if other != name})
         values = HOSTILE if FIRST.get(name) == route else HOSTILE[:: 4 if name in right else 8]
         queries += [f"{rest}&{name}={value}" for value in values]
@@ -142,6 +147,11 @@ def test_wrong_parameters_are_refused_and_never_a_bug(
     assert psutil.Process(server.pid).memory_info().rss - before < 64 << 20
     assert ask(server, f"{route}?{urlencode(right)}").body == plain.body
     reliability(area="requests", tried="wrong parameters on every route", count=len(queries))
+
+
+def test_every_route_is_tried() -> None:
+    routes = ConceptMonitorPlugin(SimpleNamespace(data_provider=None)).get_plugin_apps()
+    assert {f"/{route}" for route in RIGHT} | {"/index.js", "/static/*"} == set(routes)
 
 
 def test_required_parameters_and_repeated_ones_are_told_apart(server: TensorBoardServer) -> None:
@@ -373,7 +383,7 @@ def test_the_page_around_the_tab_allows_scripts_of_this_server_alone(server: Ten
 
 # Many at once.
 
-CLIENTS, ROUNDS = 100, 3
+CLIENTS, ROUNDS = 100, 5
 
 
 def test_a_hundred_clients_at_once_get_right_answers(server: TensorBoardServer, reliability: Note) -> None:

@@ -15,12 +15,13 @@ from conceptmon_tb.plugin.answer_room import SMALL_BYTES, AnswerRoom
 from conceptmon_tb.plugin.app import ConceptMonitorPlugin
 from conceptmon_tb.plugin.errors import TooManyRequestsError
 from tests.providers import FakeProvider
+from tests.reliability.notes import Note
 from tests.synthetic import make_snapshots
 
 LARGE = 10 * SMALL_BYTES
 
 
-def test_large_answers_wait_for_room_and_the_room_is_never_more_than_full() -> None:
+def test_large_answers_wait_for_room_and_the_room_is_never_more_than_full(reliability: Note) -> None:
     room = AnswerRoom(max_bytes=3 * LARGE, wait_seconds=30)
     most, served, lock = 0, 0, threading.Lock()
 
@@ -40,6 +41,7 @@ def test_large_answers_wait_for_room_and_the_room_is_never_more_than_full() -> N
     for thread in threads:
         thread.join()
     assert (most, served, room.num_bytes) == (3 * LARGE, 100, 0)
+    reliability(area="requests", tried="large answers asked for at the same time", count=100)
 
 
 def test_who_waits_too_long_is_told_to_come_again_and_small_answers_are_let_in() -> None:
