@@ -33,26 +33,32 @@ def descend(  # noqa: C901  # a compiled loop cannot call another
     """
     dim = vectors.shape[1]
     for p in range(pairs.shape[0]):
-        for end in range(2):
-            own, other = vectors[pairs[p, end]], vectors[pairs[p, 1 - end]]
-            dot = np.float32(0)
+        n, m = pairs[p, 0], pairs[p, 1]
+        left, right = vectors[n], vectors[m]
+        near = np.float32(0)
+        for i in range(dim):
+            near += left[i] * right[i]
+        pull = rate * (_ONE - _ONE / (_ONE + math.exp(-near)))
+        for i in range(dim):
+            steps[0, i] = pull * right[i]
+            steps[1, i] = pull * left[i]
+        for r in range(negatives.shape[1]):
+            drawn = negatives[p, r]
+            if drawn in (n, m):
+                continue
+            far = vectors[drawn]
+            to_left, to_right = np.float32(0), np.float32(0)
             for i in range(dim):
-                dot += own[i] * other[i]
-            pull = rate * (_ONE - _ONE / (_ONE + math.exp(-dot)))
+                to_left += left[i] * far[i]
+                to_right += right[i] * far[i]
+            push_left = rate / (_ONE + math.exp(-to_left))
+            push_right = rate / (_ONE + math.exp(-to_right))
             for i in range(dim):
-                steps[end, i] = pull * other[i]
-            for r in range(negatives.shape[1]):
-                drawn = negatives[p, r]
-                if drawn == pairs[p, 0] or drawn == pairs[p, 1]:
-                    continue
-                far = vectors[drawn]
-                dot = np.float32(0)
-                for i in range(dim):
-                    dot += own[i] * far[i]
-                push = rate / (_ONE + math.exp(-dot))
-                for i in range(dim):
-                    steps[end, i] -= push * far[i]
-        for end in range(2):
-            if not fixed[pairs[p, end]]:
-                for i in range(dim):
-                    vectors[pairs[p, end], i] += steps[end, i]
+                steps[0, i] -= push_left * far[i]
+                steps[1, i] -= push_right * far[i]
+        if not fixed[n]:
+            for i in range(dim):
+                left[i] += steps[0, i]
+        if not fixed[m]:
+            for i in range(dim):
+                right[i] += steps[1, i]
