@@ -7,6 +7,7 @@ asked which session it is from.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import multiprocessing
 import os
@@ -87,7 +88,8 @@ def start(*arguments: Any, **settings: Any) -> Any:
 
 def start_module(name: str, *arguments: str) -> Any:
     """Run `python -m name arguments` in a process of its own, which need not import torch again."""
-    process = _CONTEXT.Process(target=_run_module, args=(name, arguments))
+    importlib.import_module("open_clip")  # here once, if nobody has yet
+    process = multiprocessing.get_context("fork").Process(target=_run_module, args=(name, arguments))
     process.start()
     return process
 

@@ -11,6 +11,7 @@ import importlib
 import random
 import runpy
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -269,6 +270,11 @@ def train_accelerate(folder: Path, monitor: cm.ConceptMonitor | None) -> FinalSt
                 cm.add_concepts(writer, snapshots, epoch, monitor.probe, strict=True)
     accelerator.end_training()
     return final_state(net, optimizer)
+
+
+def wait_for_the_next_second() -> None:
+    """TensorBoard orders files by the second in their names; a process that starts again takes longer."""
+    time.sleep(1.01 - time.time() % 1)
 
 
 def run_example(name: str, logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import os
 import pickle
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,7 +151,7 @@ def test_a_resumed_run_has_each_step_once(
         fit(tmp_path, keep, watch, ckpt_path=ckpt_path, max_epochs=epochs)
 
     train(3)
-    time.sleep(1.1)  # a process that starts again takes longer; TensorBoard orders files by their second
+    loops.wait_for_the_next_second()
     train(4, min((tmp_path / "checkpoints").iterdir()))
     assert len(event_files(tmp_path)) == 2
     assert steps(tmp_path) == expected
@@ -165,7 +164,7 @@ def test_over_epochs_a_resumed_run_keeps_what_is_there_and_goes_on(
 ) -> None:
     keep = ModelCheckpoint(tmp_path / "checkpoints", "{step}", save_top_k=-1)
     fit(tmp_path, keep, ConceptMonitorCallback(monitor, axis="epoch"))
-    time.sleep(1.1)
+    loops.wait_for_the_next_second()
     first = tmp_path / "checkpoints" / "step=3.ckpt"
     fit(tmp_path, ConceptMonitorCallback(monitor, axis="epoch"), ckpt_path=first, max_epochs=5)
     assert steps(tmp_path) == [0, 1, 2, 3, 4]
@@ -193,7 +192,7 @@ def test_a_training_that_was_killed_goes_on_with_each_step_once_in_both_loading_
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
     assert steps(tmp_path) == [1, 3, 5, 7]
-    time.sleep(1.1)  # a process that starts again takes longer; TensorBoard orders files by their second
+    loops.wait_for_the_next_second()
     train(ckpt_path=tmp_path / "checkpoints" / "step=6.ckpt")
     servers = [tensorboard(tmp_path, f"--load_fast={mode}") for mode in ("true", "false")]
     for server in servers:
@@ -317,11 +316,11 @@ def test_a_second_fit_goes_on_in_the_same_log_and_may_start_again_at_a_checkpoin
 ) -> None:
     log, keep = logger(tmp_path), ModelCheckpoint(tmp_path / "checkpoints", "{step}", save_top_k=-1)
     trainer = fit(tmp_path, ConceptMonitorCallback(monitor), keep, logger=log, max_epochs=1)
-    time.sleep(1.1)
+    loops.wait_for_the_next_second()
     trainer.fit_loop.max_epochs = 3
     trainer.fit(loops.lightning_module(), loops.loader())
     assert steps(tmp_path) == [2, 5, 8]
-    time.sleep(1.1)
+    loops.wait_for_the_next_second()
     first = tmp_path / "checkpoints" / "step=3.ckpt"
     fit(tmp_path, ConceptMonitorCallback(monitor), logger=log, ckpt_path=first, max_epochs=2)
     assert steps(tmp_path) == steps(tmp_path, "loss_epoch") == [2, 5]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.multiprocessing as mp
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -16,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import conceptmon_tb as cm
 from demo.network import SmallResNet
+from tests import loops
 
 EXAMPLE = Path(__file__).parents[2] / "demo" / "examples" / "regularizer.py"
 IMAGES = 32
@@ -75,20 +75,16 @@ def test_regularizer_and_monitor_on_one_layer_do_not_disturb_each_other(tmp_path
     assert list(cm.read_run(tmp_path).steps) == [0, 1, 2]
 
 
-def test_the_example_logs_both_curves_into_one_chart(tmp_path: Path) -> None:
+def test_the_example_logs_both_curves_into_one_chart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 40
-    done = subprocess.run(
-        [sys.executable, "-m", "demo.examples.regularizer", "--logdir", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    loops.run_example("regularizer", tmp_path, monkeypatch)
     run = EventAccumulator(str(tmp_path))
     run.Reload()
     batches = [run.Scalars("concepts/layer4/d_anchor_batch")[step].value for step in range(4)]
     assert [len(run.Scalars(f"concepts/layer4/{kind}")) for kind in ("d_anchor", "d_anchor_batch")] == [4, 4]
-    printed = [float(line.rpartition(" ")[2].rstrip("}")) for line in done.stdout.splitlines()]
+    printed = [float(line.rpartition(" ")[2].rstrip("}")) for line in capsys.readouterr().out.splitlines()]
     np.testing.assert_allclose(printed, batches, rtol=1e-5)
     (layout,) = run.Tensors("custom_scalars__config__")
     content = layout.tensor_proto.string_val[0]
@@ -112,7 +108,7 @@ def one_rank(rank: int, ranks: int, folder: str) -> None:
 
 
 def test_ranks_take_their_own_batch_and_average_gradients(tmp_path: Path) -> None:
-    mp.spawn(one_rank, (2, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    mp.start_processes(one_rank, (2, str(tmp_path)), nprocs=2, start_method="fork")  # torch is imported
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     model = make_model()
     model.eval()

@@ -21,6 +21,7 @@ from conceptmon_tb.folder_lock import is_locked, lock_folder
 from conceptmon_tb.reader import read_run
 from conceptmon_tb.writer import ConceptWriter, add_concepts
 from tests.crash import log_epochs, read, scalar_steps, shown, stamped, start, start_module
+from tests.loops import wait_for_the_next_second
 from tests.servers import TensorBoardServer
 from tests.synthetic import make_space
 
@@ -60,7 +61,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log_epochs(logs / "resumed without", 1, range(2, 5), layers=SMALL)
     log_epochs(logs / "plain and resumed with purge_step", 1, range(2, 5), purge_step=2, layers=SMALL)
     log_epochs(logs / "plain and resumed without", 1, range(2, 5), layers=SMALL)
-    _wait_a_second()
+    wait_for_the_next_second()
     plain = SummaryWriter(str(logs / "plain and resumed plain"))
     log_epochs(logs, 1, range(2, 5), writer=plain, layers=SMALL)
     other = make_space(seed=3)
@@ -90,11 +91,11 @@ def make_mendable(folder: Path) -> None:
     log_epochs(folder / "layers changed", 0, range(4), layers={**SMALL, "layer2": 6})
     log_epochs(folder / "layers changed", 1, range(2, 5), purge_step=2, layers={**SMALL, "layer3": 6})
     for session, purge_step in ((0, None), (1, 2)):
-        _wait_a_second()
+        wait_for_the_next_second()
         plain = SummaryWriter(str(folder / "plain writer with purge_step"), purge_step=purge_step)
         log_epochs(folder, session, range(4) if session == 0 else range(2, 5), writer=plain, layers=SMALL)
     log_epochs(folder / "repeated by an old writer", 0, range(4), layers=SMALL)
-    _wait_a_second()
+    wait_for_the_next_second()
     log_epochs(folder, 1, [2], layers=SMALL, writer=SummaryWriter(str(folder / "apart")))
     (later,) = event_files(folder / "apart")
     later.rename(folder / "repeated by an old writer" / later.name)
@@ -234,7 +235,7 @@ def test_two_writers_of_one_process_share_the_folder_until_both_are_closed(tmp_p
 
 def test_a_plain_writers_purge_step_that_one_loader_ignores_is_said(tmp_path: Path) -> None:
     log_epochs(tmp_path, 0, range(3), layers=SMALL, writer=SummaryWriter(str(tmp_path)))
-    _wait_a_second()
+    wait_for_the_next_second()
     told = pytest.warns(RuntimeWarning, match="hides steps 1 to 2 .* only in .* fast loader.* ConceptWriter")
     with SummaryWriter(str(tmp_path), purge_step=1) as writer, told:
         add_concepts(writer, stamped(1, 1, SMALL), 1)
@@ -292,11 +293,6 @@ def _log_together(folder: Path) -> None:
     second.join(60)
     assert first.is_alive()
     first.join(60)
-
-
-def _wait_a_second() -> None:
-    """Plain writers of one process and second have names that do not tell who came first."""
-    time.sleep(1.01)
 
 
 def test_the_example_goes_on_where_it_was_killed(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import importlib
 import logging
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,7 +116,7 @@ def test_a_resumed_run_has_each_step_once(
 ) -> None:
     options = {"save_strategy": "steps", "report_to": "tensorboard", **options}
     fit(tmp_path, ConceptMonitorCallback(monitor, every_n_steps=every_n_steps), **options)
-    time.sleep(1.1)  # a process that starts again takes longer; TensorBoard orders files by their second
+    loops.wait_for_the_next_second()
     fit(
         tmp_path,
         ConceptMonitorCallback(monitor, every_n_steps=every_n_steps),
@@ -149,7 +148,7 @@ def test_without_tensorboards_callback_it_writes_itself_and_says_where(
         fit(tmp_path, ConceptMonitorCallback(monitor), **options)
     (message,) = [r.getMessage() for r in caplog.records if "TensorBoardCallback" in r.getMessage()]
     assert str(log) in message
-    time.sleep(1.1)
+    loops.wait_for_the_next_second()
     fit(
         tmp_path,
         ConceptMonitorCallback(monitor),
