@@ -31,15 +31,16 @@ LEFT = {
     "moved": {"moved": BEFORE, "run": SINCE},
     "replaced by a file": {"moved": BEFORE, "run": AFTER},
 }
-LOST = {
-    "full": "the epochs while there was no room",
-    "full to the end": "the epochs while there was no room",
-    "limited": "the epochs while files could not grow",
-    "read-only": "the epochs while nothing could be written",
-    "removed": "nothing but what was removed",
-    "file removed": "nothing but what was removed",
-    "moved": "nothing",
-    "replaced by a file": "the epochs while there was no folder",
+# What is told of it: what was tried, and what was lost.
+TOLD = {
+    "full": ("disk full in the middle of an epoch, and room again", "the epochs without room"),
+    "full to the end": ("disk full in the middle of an epoch, to the end", "the epochs without room"),
+    "limited": ("files that may not grow any more in the middle of an epoch", "the epochs without room"),
+    "read-only": ("disk read-only while training, and writable again", "the epochs meanwhile"),
+    "removed": ("run's folder removed while training", "nothing but what was removed"),
+    "file removed": ("event file removed while training", "nothing but what was removed"),
+    "moved": ("run's folder moved while training", "nothing"),
+    "replaced by a file": ("file in place of the run's folder while training", "the epochs meanwhile"),
 }
 RUNS = [(course, run) for course, runs in LEFT.items() for run in runs]
 SMALL = {"layer1": 8}
@@ -87,9 +88,8 @@ def test_training_goes_on_and_all_that_could_be_written_is_there(
         assert read_run(logs / "left" / course / run).images is not None
     damage = {problem.code for problem in examine(logs / "left" / course).problems}
     assert damage <= {"truncated"}
-    reliability(
-        area="faults", tried=f"log directory {course} in the middle of training", count=1, lost=LOST[course]
-    )
+    tried, lost = TOLD[course]
+    reliability(area="faults", tried=tried, count=1, lost=lost)
 
 
 @pytest.mark.parametrize(("course", "run"), RUNS)
