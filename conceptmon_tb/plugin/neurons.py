@@ -140,7 +140,10 @@ def _fill(target: npt.NDArray[Any], name: str, arrays: Mapping[str, npt.NDArray[
         return
     if name in ("concept_ids", "top_images"):
         source = widen_ids(source[:, : target.shape[1]])
-    if target.ndim == 1 or name == "position":
+    if name == "position":
+        # Half a place, or one at infinity, is none: nothing can be drawn there.
+        target[...] = np.where(np.isfinite(source).all(axis=1, keepdims=True), source, np.nan)
+    elif target.ndim == 1:
         target[...] = source
     else:
         width = min(source.shape[1], target.shape[1])

@@ -29,10 +29,12 @@ export function trailPoints(layer, paint, { neuron, steps }, cursor) {
   const nearest = epochOf(moment);
   if (nearest < 0 || paint.at(nearest).kind[neuron] === KIND.HIDDEN) return [];
   const [x, y] = placeAt(layer, neuron, moment);
+  if (Number.isNaN(x + y)) return [];
   const points = [{ x, y, age: 0, code: paint.at(nearest).code[neuron] }];
   for (let epoch = share > 0 ? before : before - 1; epoch >= 0; epoch--) {
     if (!isLoaded(layer, epoch) || layer.spaces[epoch] !== layer.spaces[nearest] || paint.at(epoch).kind[neuron] === KIND.HIDDEN) break;
     const [pastX, pastY] = placeAt(layer, neuron, { before: epoch, after: epoch, share: 0 });
+    if (Number.isNaN(pastX + pastY)) break;
     const age = before + share - epoch;
     points.push({ x: pastX, y: pastY, age, code: paint.at(epoch).code[neuron] });
     if (age >= steps) break;

@@ -56,6 +56,9 @@ NAMES = {
 }
 """Those that a folder can be called: without NUL; a slash in one makes a folder in a folder."""
 
+_LONG_AND_SHORT = ("markup", "the end of a script", "10 kB", "an override of direction", "quotes")
+_CATEGORIES = [*(TEXTS[name] for name in _LONG_AND_SHORT), "constructor"]
+
 Change = Callable[[summary_pb2.Summary.Value], None]
 """Does something bad to a value of one epoch."""
 
@@ -80,12 +83,11 @@ def make_event(step: int, summary: summary_pb2.Summary, wall_time: float | None 
 
 def hostile_words(space: ConceptSpace) -> ConceptSpace:
     """The space with every word, category, anchor and note made of `TEXTS`."""
-    texts, whole = list(TEXTS.values()), list(WHOLE.values())
-    names = list(WORDS)
+    texts, names = list(TEXTS.values()), list(WORDS)
     return dataclasses.replace(
         space,
         words=tuple(f"{texts[i % len(texts)]}{i // len(texts) or ''}" for i in range(len(space.words))),
-        categories=tuple(whole[names.index(name)] for name in space.categories),
+        categories=tuple(_CATEGORIES[names.index(name)] for name in space.categories),
         anchors=tuple(texts[-i - 1] or "-" for i in range(len(space.anchors))),
         encoder=TEXTS["markup"],
         encoder_fingerprint=TEXTS["quotes"],

@@ -16,7 +16,7 @@ from tests.reliability.notes import Note
 
 REGRESSIONS = Path(__file__).parents[1] / "fuzz" / "regressions"
 SEEDS = {name: seeds(name) for name in TARGETS}
-EXAMPLES = {"container": 300, "payload": 300, "records": 150, "events": 30, "jpeg": 200}
+EXAMPLES = {"container": 150, "payload": 200, "records": 100, "events": 20, "jpeg": 100}
 FEW = settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 
 VALUES = st.sampled_from(
@@ -89,7 +89,7 @@ def test_no_bytes_are_a_bug(target: str, reliability: Note) -> None:
 
 
 def test_no_values_are_a_bug(reliability: Note) -> None:
-    count = 500
+    count = 300
 
     @settings(FEW, max_examples=count)
     @given(_other_values())
