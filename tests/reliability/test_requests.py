@@ -19,6 +19,19 @@ from conceptmon_tb.plugin.app import ConceptMonitorPlugin
 from conceptmon_tb.plugin.errors import BadRequestError, ForbiddenError
 from conceptmon_tb.plugin.static_files import MIME_TYPES, StaticFiles
 from conceptmon_tb.plugin.visitors import check_visitor
+from tests.reliability.hostile_requests import (
+    BINARY,
+    FILES,
+    FIRST,
+    HOSTILE,
+    JSON,
+    METHODS,
+    MORE,
+    PIECES,
+    RIGHT,
+    STRANGE,
+    WAYS_OUT,
+)
 from tests.reliability.http import ROUTE, Answer, send
 from tests.reliability.notes import Note
 from tests.servers import TensorBoardServer
@@ -26,52 +39,8 @@ from tests.synthetic import write_run
 
 SMALL = {"layer1": 6, "layer2": 8}
 STATIC = Path(__file__).parents[2] / "plugin_static"
-JSON, BINARY = "application/json", "application/octet-stream"
 TYPES = {*MIME_TYPES.values(), JSON, BINARY, "image/jpeg", "text/csv"}
 
-# A right request of every route, with the type of its answer.
-RIGHT: dict[str, tuple[dict[str, str], str]] = {
-    "runs": ({}, JSON),
-    "space": ({"run": "one"}, BINARY),
-    "timeline": ({"run": "one"}, JSON),
-    "alerts": ({"run": "one"}, JSON),
-    "layer": ({"run": "one", "layer": "layer1", "from": "0", "to": "2", "after": "0", "part": "all"}, BINARY),
-    "neuron": ({"run": "one", "layer": "layer1", "neuron": "1", "step": "1", "k": "2", "film": "1"}, JSON),
-    "distances": ({"run": "one", "layer": "layer1", "step": "1", "word": "cat"}, JSON),
-    "scalars": ({"run": "one", "tag": "loss/train"}, JSON),
-    "images": ({"run": "one", "step": "0"}, "image/jpeg"),
-    "anchor": ({"run": "one", "word": "garden", "missing": "404"}, JSON),
-    "evolutions": ({"run": "one"}, JSON),
-    "export": ({"run": "one", "layer": "layer1", "step": "1", "format": "csv"}, "text/csv; charset=utf-8"),
-}
-# Parameters that are right in another log than ours.
-MORE = {"evolutions": ("from", "to", "class", "layer", "k", "order")}
-# The route that is asked with all hostile values of a parameter; what checks it is the same in the others.
-FIRST = {name: route for route, (right, _) in reversed(RIGHT.items()) for name in right}
-FILES = {"index.js": "text/javascript; charset=utf-8", "static/style.css": "text/css; charset=utf-8"}
-
-# Percent-encoded as they are sent: what is wrong as text, as a number, as UTF-8 and as an encoding.
-HOSTILE = (
-    "", "%20", "nobody", "-1", "99", "2147483648", "-2147483649", "9" * 18, "9" * 400, "1e3", "0x1", "1.0",
-    "%D9%A1", "NaN", "null", "%00", "one%00", "%0d%0aSet-Cookie:a=b", "..%2f..%2fetc%2fpasswd",
-    "%2fetc%2fpasswd", "%ff%fe", "%C0%AF", "%ED%A0%80", "%F0%9F%A6%93", "%E2%80%AE", "%zz", "%", "%25",
-    "<script>alert(1)</script>", "%27%22%60", "x" * 5000, "[1]", "{}", "$%7B7*7%7D", "%25s%25n",
-)  # fmt: skip
-METHODS = (
-    "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "GETT", "X" * 100,
-)  # fmt: skip
-WAYS_OUT = (
-    "../plugin/app.py", "..%2fplugin%2fapp.py", "%2e%2e/plugin/app.py", "%2e%2e%2fplugin%2fapp.py",
-    "%252e%252e%252fplugin%252fapp.py", "..%5cplugin%5capp.py", "....//plugin/app.py", "..;/plugin/app.py",
-    "..%c0%afplugin%c0%afapp.py", "%c0%ae%c0%ae/plugin/app.py", "..%ef%bc%8fplugin/app.py",
-    "model/../style.css", "model/../../plugin/app.py", "./style.css", "/style.css", "//style.css",
-    "style.css/", "style.css/..", "style.css%00", "style.css%00.js", "%00style.css", "style.css%20",
-    "STYLE.CSS", "style.css::$DATA", "style.css~", "/etc/passwd", "%2fetc%2fpasswd", "//etc/passwd",
-    "file:///etc/passwd", "C:%5cWindows%5cwin.ini", "%5c%5chost%5cshare%5ca.js", "~/.ssh/id_rsa", "", ".",
-    "..", "model", "model/", "vendor", "*", "%2a", "vendor/*", "__init__.py",
-    "__pycache__/__init__.cpython-311.pyc", "vendor/fetch.py", "vendor/d3/LICENSE", ".git/config",
-    "a" * 5000, "a/" * 2000, "%F0%9F%A6%93", "%ED%A0%80", "%ff",
-)  # fmt: skip
 
 NOBODYS = b"Not found"
 """What TensorBoard says of a path that it gives to no plugin, such as that of a folder."""
@@ -198,6 +167,33 @@ def test_whatever_is_not_get_or_head_is_405(server: TensorBoardServer, route: st
     )
 
 
+def test_strange_headers_change_nothing(server: TensorBoardServer, reliability: Note) -> None:
+    targets = {
+        "images?run=one&step=0": "image/jpeg",
+        "timeline?run=one": JSON,
+        "static/style.css": FILES["static/style.css"],
+    }
+    for target, content_type in targets.items():
+        plain = ask(server, target)
+        for header in STRANGE:
+            answer = send(server.port, ROUTE + target, headers=[header])
+            if answer.headers.get("content-type") != "text/plain; charset=utf-8":  # TensorBoard's own refusal
+                check(server, answer)
+            assert answer.status in (200, 304, 400), header
+            if answer.status == 200:
+                assert (answer.headers["content-type"], answer.body) == (content_type, plain.body), header
+    reliability(area="requests", tried="strange headers", count=len(STRANGE) * len(targets))
+
+
+@pytest.mark.parametrize("experiment", ["other", "..", "%2e%2e%2f", "%00", "x" * 5000, "%ff", "<b>", "%0a"])
+def test_no_experiment_but_this_log_is_there(server: TensorBoardServer, experiment: str) -> None:
+    for route in ("runs", "layer?run=one&layer=layer1", "images?run=one&step=0"):
+        answer = send(server.port, f"/experiment/{experiment}{ROUTE}{route}")
+        assert answer.status in (200, 400, 404)
+        assert str(server.logdir).encode() not in answer.body
+        assert b"Traceback" not in answer.body
+
+
 def test_head_has_the_headers_of_get_and_no_body(server: TensorBoardServer, reliability: Note) -> None:
     targets = [f"{route}?{urlencode(right)}" for route, (right, _) in RIGHT.items()]
     targets += [*FILES, "layer", "layer?run=nobody&layer=x", "static/nothing.js"]
@@ -247,13 +243,6 @@ def test_no_spelling_of_a_path_leads_out_of_the_list(server: TensorBoardServer, 
     ):
         assert send(server.port, target).status in (301, 308, 404)
     reliability(area="requests", tried="spellings of paths out of the tab's folder", count=3 * len(WAYS_OUT))
-
-
-PIECES = (
-    "..", ".", "", "~", "%2e%2e", "%2f", "..%2f", "%5c", "%00", "model", "vendor", "d3", "etc", "passwd",
-    "style.css", "index.js", "fetch.py", "__init__.py", "%c0%ae", "%252e", "\\", ";", "C:", "plugin",
-    "app.py",
-)  # fmt: skip
 
 
 LISTED = StaticFiles()
