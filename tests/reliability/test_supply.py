@@ -131,6 +131,15 @@ def test_the_search_of_scripts_finds_what_it_looks_for(text: str) -> None:
     assert any(re.search(pattern, text) for pattern in SCRIPTS)
 
 
+def test_the_readme_leads_to_what_is_said_of_security_and_that_to_its_proofs() -> None:
+    assert "(SECURITY.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    told = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", told)
+    assert len(links) >= 3
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+    assert "## Reporting" in told
+
+
 # What is vendored.
 
 
