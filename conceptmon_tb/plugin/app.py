@@ -42,6 +42,8 @@ HEADERS = {
 }
 """On every answer: none is a page, and none is for the pages of other sites."""
 
+NO_DATA_SERVER = "TensorBoard's data server has ended, and is not started by itself: start TensorBoard again"
+
 PARTS: tuple[Part, ...] = ("all", "frames", "details")
 ORDERS: tuple[Order, ...] = ("most", "least")
 
@@ -152,6 +154,8 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         except tb_errors.PublicError as error:
             return _error(request, error.http_code, str(error))
         except Exception as error:  # a reader's bug must reach the log and the tab, not just "500"
+            if _has_no_data_server(error):
+                return _error(request, 503, NO_DATA_SERVER)
             _logger.exception("Concept Monitor could not answer %r", request.path)
             return _error(request, 500, f"internal error ({type(error).__name__}): see TensorBoard's log")
         finally:
@@ -372,6 +376,12 @@ class _Request:
         while self._taken:
             response.call_on_close(self._taken.pop())
         return response  # type: ignore[no-any-return]
+
+
+def _has_no_data_server(error: Exception) -> bool:
+    """Whether a call failed because nobody is there; grpc's errors are of no public type."""
+    code = getattr(error, "code", None)
+    return callable(code) and getattr(code(), "name", "") == "UNAVAILABLE"
 
 
 def _check_number(name: str, value: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page
 
@@ -97,3 +100,23 @@ def test_what_is_shown_stays_when_its_folder_is_removed(
     reliability(
         area="faults", tried="all folders removed under an open tab, and another one written", count=1
     )
+
+
+def test_a_data_server_that_ended_is_told_and_what_is_shown_stays(
+    page: Page, killed: TensorBoardServer, reliability: Note
+) -> None:
+    """TensorBoard goes on without the process that reads its files, and never starts it again."""
+    write_run(killed.logdir / "last", epochs=EPOCHS, layers=SMALL)
+    killed.wait_for(lambda: killed.runs().get("last", {}).get("layers"))
+    tab = Tab.open(page, killed.url, run="last", layer="layer4", step=STEP)
+    tab.frame.wait_for_selector("html[data-loaded=true]")
+    before = where(tab)
+
+    (data_server,) = psutil.Process(killed.pid).children()
+    os.kill(data_server.pid, signal.SIGKILL)
+
+    tab.until(lambda: notices(tab, "problem") == 1, "the tab says so", 20)
+    assert "data server has ended" in tab.text("#caption [data-notice=problem]")
+    assert where(tab) == before
+    assert killed.fetch("runs")[0] == 503
+    reliability(area="faults", tried="TensorBoard's data server killed under an open tab", count=1)
