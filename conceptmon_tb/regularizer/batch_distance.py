@@ -14,6 +14,9 @@ from torch import Tensor
 
 from conceptmon_tb.functional.health import health_of_range
 
+TEMPERATURE = 0.1
+"""T of Eq. 2.1; at the thesis' 0.01 the gradient of one batch is mostly noise (docs/regularizer.md)."""
+
 
 def batch_anchor_distance(
     activations: Tensor,
@@ -21,7 +24,7 @@ def batch_anchor_distance(
     text_embedding: Tensor,
     anchors: Tensor | None = None,
     *,
-    temperature: float = 0.01,
+    temperature: float = TEMPERATURE,
 ) -> Tensor:
     """d_anchor over one batch of images, with cos-cubed similarity.
 
@@ -47,7 +50,7 @@ def batch_anchor_distance(
 
     Example:
         >>> one_for_each = torch.eye(4)
-        >>> round(batch_anchor_distance(one_for_each, one_for_each, torch.eye(4)).item(), 6)
+        >>> round(batch_anchor_distance(one_for_each, one_for_each, torch.eye(4)).item(), 3)
         0.0
     """
     anchors = text_embedding if anchors is None else anchors

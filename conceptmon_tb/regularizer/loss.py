@@ -20,11 +20,10 @@ from torch.utils.tensorboard import SummaryWriter
 from conceptmon_tb.activations import check_choice
 from conceptmon_tb.concepts import ConceptSet
 from conceptmon_tb.encoders import ConceptEncoder, WorldEncoder
-from conceptmon_tb.functional.embedding import default_temperature
 from conceptmon_tb.metadata import layer_tag
 from conceptmon_tb.named_layers import check_ready, find_layers
 from conceptmon_tb.pooling import Pooling, Tokens, token_rule
-from conceptmon_tb.regularizer.batch_distance import batch_anchor_distance
+from conceptmon_tb.regularizer.batch_distance import TEMPERATURE, batch_anchor_distance
 from conceptmon_tb.regularizer.tap import Tap
 from conceptmon_tb.training_state import preserve_rng_streams, unwrap_model
 
@@ -58,7 +57,7 @@ class ConceptDiversityLoss(nn.Module):
         encoder: The encoder of the image features, for the concepts' texts. None: the bundled one.
         beta: Weight of d_anchor, 0 or more; may be set anew at any time. The thesis takes 1. With 0 the
             training is as without, and d_anchor is still computed and logged.
-        temperature: T of Eq. 2.1. None: 0.01, as in the thesis.
+        temperature: T of Eq. 2.1. The thesis takes 0.01, at which the gradient of one batch is mostly noise.
         anchors: Words of the anchor set A. None: A = S, as in the thesis.
         pooling: Over the space of conv maps: "mean" or "max", as for the monitor.
         tokens: Of transformers: "auto", "cls" or "mean", as for the monitor.
@@ -91,7 +90,7 @@ class ConceptDiversityLoss(nn.Module):
         encoder: ConceptEncoder | None = None,
         *,
         beta: float = 1.0,
-        temperature: float | None = None,
+        temperature: float = TEMPERATURE,
         anchors: Sequence[str] | None = None,
         pooling: Pooling = "mean",
         tokens: Tokens = "auto",
@@ -111,8 +110,7 @@ class ConceptDiversityLoss(nn.Module):
         check_choice("pooling", pooling, Pooling)
         check_choice("tokens", tokens, Tokens)
         self.beta = beta
-        chosen = default_temperature("cos_cubed") if temperature is None else temperature
-        self.temperature = _check_positive("temperature", chosen)
+        self.temperature = _check_positive("temperature", temperature)
         self.check_finite = check_finite
         root = unwrap_model(model)
         found = find_layers(model, names)

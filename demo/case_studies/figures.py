@@ -19,8 +19,16 @@ from demo.case_studies.claims.adversarial import ROBUST, target_classes
 from demo.case_studies.claims.base import Evidence
 from demo.case_studies.claims.fine_tuning import FINE_TUNED
 from demo.case_studies.claims.lottery_ticket import RANDOM, REWOUND, TRAINED
-from demo.case_studies.claims.measures import DEEP, above, at, count_words, series, upper_quartile
-from demo.case_studies.claims.regularizer import REGULARIZED
+from demo.case_studies.claims.measures import (
+    DEEP,
+    above,
+    at,
+    count_words,
+    num_distinct,
+    series,
+    upper_quartile,
+)
+from demo.case_studies.claims.regularizer import REGULARIZED, SMOOTH
 from demo.case_studies.records import Trial
 from demo.figure import CATEGORIES, INK
 
@@ -231,22 +239,31 @@ def draw_fine_tuning(evidence: Evidence) -> Figure | None:
 
 
 def draw_regularizer(evidence: Evidence) -> Figure | None:
-    """Study V: the three columns of Table 3.1, a line for each seed."""
-    pairs = evidence.pairs("standard", REGULARIZED)
-    if not pairs:
+    """Study V: the columns of Table 3.1 and the number of concepts, a line for each seed."""
+    if not evidence.pairs("standard", REGULARIZED):
         return None
+    shown = {"standard": ("standard", BLUE), REGULARIZED: ("T = 0.01", GREEN), SMOOTH: ("T = 0.1", ORANGE)}
+    shown = {variant: name for variant, name in shown.items() if evidence.of(variant)}
     columns: tuple[tuple[str, Callable[[Trial], float]], ...] = (
         ("accuracy, %", lambda t: 100 * t.log.last("accuracy/val")),
         ("interpretable neurons", lambda t: float(at(t, -1).num_interpretable)),
+        ("different concepts", lambda t: float(num_distinct(at(t, -1)))),
         ("d_anchor", lambda t: at(t, -1).anchor_distance),
     )
-    figure = make_figure(3, height=2.3)
+    figure = make_figure(len(columns), height=2.3)
     for axes, (title, value) in zip(figure.axes, columns, strict=True):
-        for pair in pairs.values():
-            axes.plot([0, 1], [value(trial) for trial in pair], color=GRAY, linewidth=1, zorder=1)
-            axes.scatter([0, 1], [value(trial) for trial in pair], color=[BLUE, GREEN], s=34, zorder=2)
-        axes.set(title=title, xticks=[0, 1], xlim=(-0.4, 1.4))
-        axes.set_xticklabels(["standard", "regularised"])
+        for seed in evidence.of("standard"):
+            line = [
+                (place, value(evidence.of(variant)[seed]), color)
+                for place, (variant, (_, color)) in enumerate(shown.items())
+                if seed in evidence.of(variant)
+            ]
+            places, values, colors = zip(*line, strict=True)
+            axes.plot(places, values, color=GRAY, linewidth=1, zorder=1)
+            axes.scatter(places, values, color=colors, s=34, zorder=2)
+        axes.set(title=title, xticks=range(len(shown)), xlim=(-0.4, len(shown) - 0.6))
+        axes.set_xticklabels([name for name, _ in shown.values()])
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=title != "d_anchor", min_n_ticks=2))
     return figure
 
 

@@ -25,8 +25,8 @@ from demo.case_studies.loop import Penalty
 REGULARIZED, GENTLE, SMOOTH = "regularizer", "regularizer_gentle", "regularizer_smooth"
 GENTLE_SHARE = 0.1
 """Of beta, in a second regularised training that tells what too much of it does."""
-SMOOTH_TEMPERATURE = 0.1
-"""T of Eq. 2.1 in a third one that tells what the noise of single batches does."""
+TEMPERATURE, SMOOTH_TEMPERATURE = 0.01, 0.1
+"""T of Eq. 2.1 as in the thesis, and in a third one, which tells what the noise of single batches does."""
 REPEATED = {SMOOTH: 2, GENTLE: 1}
 """Seeds of those that look for causes: the study has to end within ten minutes."""
 
@@ -63,7 +63,7 @@ class Diversity:
         bench: Gives pictures, encoder and concepts.
         beta: Weight of d_anchor.
         features: Gives what the encoder makes of the training pictures.
-        temperature: T of Eq. 2.1; None for the thesis'.
+        temperature: T of Eq. 2.1.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Diversity:
         bench: Bench,
         beta: float,
         features: Callable[[], cm.ImageFeatures],
-        temperature: float | None = None,
+        temperature: float = TEMPERATURE,
     ) -> None:
         self._bench, self._beta, self._features, self._temperature = bench, beta, features, temperature
         self._loss: cm.ConceptDiversityLoss | None = None

@@ -8,8 +8,8 @@ from demo.case_studies.claims.base import Claim, Evidence, Measured, is_higher, 
 from demo.case_studies.claims.measures import DEEP, at, num_distinct
 from demo.case_studies.records import Trial
 
-REGULARIZED, STANDARD = "regularizer", "standard"
-VARIANTS = ("regularizer_smooth", "regularizer_gentle")
+REGULARIZED, SMOOTH, GENTLE = "regularizer", "regularizer_smooth", "regularizer_gentle"
+STANDARD = "standard"
 
 
 def both(
@@ -52,7 +52,7 @@ def _full_already(evidence: Evidence) -> str:
 
 def _causes(evidence: Evidence) -> str:
     """What the batches' d_anchor did, and what less beta and a higher temperature do."""
-    others = (_variant(evidence, name) for name in VARIANTS)
+    others = (_variant(evidence, name) for name in (SMOOTH, GENTLE))
     return " ".join(part for part in (_batch_distance(evidence), *others) if part)
 
 
@@ -65,11 +65,12 @@ def _variant(evidence: Evidence, name: str) -> str:
         ours, standard = both(evidence, figure, name)
         return f"{spread(ours, form)} (standard {spread(standard, form)})"
 
+    seeds = f"seed{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}"
     return (
-        f"With {_setting(trials)} in place of {_setting(evidence.of(REGULARIZED))} (seeds "
-        f"{', '.join(map(str, trials))}): accuracy {compare(lambda t: t.log.last('accuracy/val'), '.1%')}, "
-        f"d_anchor {compare(lambda t: at(t, -1).anchor_distance, '.3f')}, different concepts "
-        f"{compare(lambda t: num_distinct(at(t, -1)), '.1f')}."
+        f"With {_setting(trials)} in place of {_setting(evidence.of(REGULARIZED))} ({seeds}): "
+        f"accuracy {compare(lambda t: t.log.last('accuracy/val'), '.1%')}, "
+        f"d_anchor {compare(lambda t: at(t, -1).anchor_distance, '.3f')}, "
+        f"different concepts {compare(lambda t: num_distinct(at(t, -1)), '.1f')}."
     )
 
 
