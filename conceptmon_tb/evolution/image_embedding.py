@@ -149,6 +149,7 @@ def embed_further_images(
         start=image_vectors,
         fixed=covered,
         progress=progress,
+        title="Embedding further images",
     )
     coverage = np.where(covered, DIRECT, np.where(placed, INDIRECT, UNKNOWN)).astype(np.uint8)
     return np.where(covered[:, None], image_vectors, vectors), coverage

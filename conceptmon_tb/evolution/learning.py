@@ -56,6 +56,7 @@ def learn_embedding(
     start: FloatArray | None = None,
     fixed: BoolArray | None = None,
     progress: bool = False,
+    title: str = "Embedding neurons",
 ) -> Learned:
     """Embed members so that co-activated ones have large inner products, and random ones small ones.
 
@@ -72,6 +73,7 @@ def learn_embedding(
         start: `(members, dim)` vectors of the fixed members; the rows of others are not used.
         fixed: `(members,)` bool, members that do not move.
         progress: Show a progress bar.
+        title: What the bar says.
 
     Returns:
         The vectors, and which members have one.
@@ -110,7 +112,7 @@ def learn_embedding(
         placed = together.reached_from(still)
     candidates = np.flatnonzero(placed).astype(np.int32)
     kernels = _load_kernels()
-    for _ in tqdm(range(repeats if len(candidates) else 0), "Embedding", disable=not progress):
+    for _ in tqdm(range(repeats if len(candidates) else 0), title, disable=not progress):
         pairs = together.sample_pairs(random)
         drawn = candidates[random.integers(0, len(candidates), (len(pairs), num_negatives))]
         if kernels is not None:

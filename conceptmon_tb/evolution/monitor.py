@@ -7,6 +7,7 @@ snapshots, the writer's call, backfills. A space takes the place of encoder and 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -33,6 +34,11 @@ from conceptmon_tb.space import PlacedConcepts
 
 NUM_NULL = 1000
 """Meaningless neurons that a calibrated threshold is drawn from."""
+
+MOSTLY = 0.5
+"""Share of a layer's neurons that a space should know."""
+
+logger = logging.getLogger(__name__)
 
 
 class SemanticSpaceMonitor(ConceptMonitor):
@@ -142,6 +148,7 @@ class SemanticProjection:
 
     def __init__(self, space: SemanticSpace) -> None:
         self.space = space
+        self._told: set[str] = set()
 
     def describe(self) -> str:
         """Name and settings, for people."""
@@ -172,7 +179,7 @@ class SemanticProjection:
 
     def detect(
         self,
-        layer: str,  # noqa: ARG002  # the same for every layer
+        layer: str,
         activations: Tensor,
         reference: Reference,
         scan: MapScan | None = None,  # noqa: ARG002
@@ -188,7 +195,9 @@ class SemanticProjection:
         Returns:
             Cosines, places, and which neurons have one.
         """
-        projected = self.space.project(find_stimuli(activations, k=self.space.k).images)
+        stimuli = find_stimuli(activations, k=self.space.k)
+        projected = self.space.project(stimuli.images)
+        self._tell(layer, int(projected.known.sum()), int(stimuli.valid.sum()))
         words = reference.text_embedding
 
         def null_threshold(level: float, seed: int) -> float:
@@ -199,6 +208,20 @@ class SemanticProjection:
             null_threshold,
             embedding=torch.from_numpy(projected.vectors),
             known=torch.from_numpy(projected.known),
+        )
+
+    def _tell(self, layer: str, known: int, valid: int) -> None:
+        """Warn once of a layer that the space knows little of."""
+        if known >= MOSTLY * valid or layer in self._told:
+            return
+        self._told.add(layer)
+        logger.warning(
+            "layer %s: the space %s knows stimuli of only %d of %d neurons, and leaves the others out; make "
+            "it with indirect=True, from more layers, or with a larger k",
+            layer,
+            self.space.title,
+            known,
+            valid,
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,13 +50,12 @@ def save_space(space: SemanticSpace, path: str | Path) -> None:
     texts = {name: getattr(space, name) for name in _TEXTS}
     texts["layers"], texts["settings"] = dict(space.layers), dict(space.settings)
     about = {"format": FORMAT, "fingerprint": space.fingerprint, "space": json.dumps(texts)}
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(arrays, about))
-        Path(temporary).replace(target)
+        temporary.write_bytes(save(arrays, about))
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

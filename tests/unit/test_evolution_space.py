@@ -153,9 +153,10 @@ def test_a_snapshot_is_step_2_2() -> None:
     assert (again["0"].displacement[again["0"].valid] == 0).all()
 
 
-def test_neurons_without_known_stimuli_are_marked_in_the_snapshot() -> None:
+def test_neurons_without_known_stimuli_are_marked_in_the_snapshot(caplog: pytest.LogCaptureFixture) -> None:
     unknown = dataclasses.replace(space(), coverage=np.where(np.arange(150) < 20, DIRECT, 0).astype(np.uint8))
-    snapshot = make(space=unknown, layers=["b"]).observe(make_net())["b"]
+    monitor = make(space=unknown, layers=["b"])
+    snapshot = monitor.observe(make_net())["b"]
     lost = ~np.isin(space().stimuli[5:], np.arange(20)).any(axis=1)
     assert snapshot.num_dead < lost.sum() < 6
     assert (snapshot.valid == ~lost).all()
@@ -163,6 +164,8 @@ def test_neurons_without_known_stimuli_are_marked_in_the_snapshot() -> None:
     assert (snapshot.concept_ids[lost] == -1).all()
     assert not snapshot.interpretable[lost].any()
     assert snapshot.num_dead == (space().stimuli[5:] < 0).all(axis=1).sum()
+    monitor.observe(make_net())
+    assert ["knows stimuli of only 1 of 4 neurons" in message for message in caplog.messages] == [True]
 
 
 def test_the_threshold_is_what_random_stimuli_rarely_pass() -> None:
