@@ -1,7 +1,8 @@
 """The TensorBoard plugin: what it takes to read concept data and to serve the tab.
 
-`loader` starts it and `app` has the routes. `source` asks the data provider, `records` verifies and
-remembers, `index` keeps what every run holds as `entry` describes it, `lookup` finds what a request names.
+`loader` starts it and `app` has the routes. `source` asks the data provider, with `tensor_guard` at its side;
+`records` verifies and remembers, `index` keeps what every run holds as `layers` lists and `entry` describes
+it, `lookup` finds what a request names.
 `answers` shapes replies, with `neurons` (stacks of steps), `cards` (one neuron), `distances` and `words`.
 
 TensorBoard imports `loader` at every start, so nothing in this package may import torch, open_clip, umap or

@@ -9,17 +9,17 @@ large layers, whose neurons are blobs, only the list of steps is read; a blob is
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from conceptmon_tb.metadata import IMAGES_TAG, SCHEMA_VERSION, SPACE_TAG, layer_tag, parse_layer_tag, shown
+from conceptmon_tb.metadata import IMAGES_TAG, SCHEMA_VERSION, SPACE_TAG, layer_tag
 from conceptmon_tb.plugin.entry import LayerEntry, Metrics, describe_run
+from conceptmon_tb.plugin.layers import Kinds, Layers, batches, list_layers
 from conceptmon_tb.plugin.records import Flaw, Point, RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Listing, Signature, Source
 
@@ -27,11 +27,6 @@ VERIFY_SECONDS = 0.4
 
 METRICS_SECONDS = 5.0
 """For so long one answer reads metrics, which are small; those of very many layers take several answers."""
-
-MAX_LAYERS = 1000
-"""Layers of a run that are shown; MAX_LAYERS_IN_ALL of all runs together. A log may hold a million tags."""
-
-MAX_LAYERS_IN_ALL = 20_000
 
 LISTING_SECONDS = 1.0
 """For so long other routes go by the last listing: the data server takes 45 ms for a new one."""
@@ -44,23 +39,9 @@ _BYTES_PER_NEURON = 72
 
 # Plain TensorBoard has one experiment; whatever name a request gives it, little is kept.
 _EXPERIMENTS = 8
-_MAX_TOLD = 3
-_SETTLED_SECONDS = 60
-
 # A listing of so many seconds or more is reused for a multiple of that: a million tags take that long.
 _LONG_LISTING = 0.5
 _LONG_LISTING_RESTS = 5
-
-
-class _Kinds(NamedTuple):
-    """Listing of a layer: its metrics, and its neurons, which are tensors or, in large layers, blobs."""
-
-    metrics: Signature
-    neurons: Signature
-    is_blob: bool
-
-
-_Layers = Mapping[tuple[str, str], _Kinds]
 
 
 @dataclass
@@ -101,13 +82,13 @@ class RunIndex:
         """Return the answer of the route `runs`, as documented in `docs/http_api.md`."""
         with self._lock:
             tensors, blobs = self._list(source, max_age=0)
-            layers = dict(_layers(tensors, blobs)[0])
             state = (tensors, blobs, self._store.flaws_found)
             known = self._known(source)
             if known.answer is not None and known.answer[0] == state:
                 return known.answer[1]
+            layers, left_out = list_layers(tensors, blobs)
             complete = self._refresh(source, layers)
-            answer = self._answer(source, layers, tensors, blobs)
+            answer = self._answer(source, layers, left_out, (tensors, blobs))
             if complete:
                 known.answer = (state, answer)
             return answer
@@ -192,23 +173,23 @@ class RunIndex:
         known.listing = (start if known.listing_took <= _LONG_LISTING else now, tensors, blobs)
         return tensors, blobs
 
-    def _listed(self, source: Source, run: str) -> _Layers:
+    def _listed(self, source: Source, run: str) -> Layers:
         tensors, blobs = self._list(source)
-        return dict(_layers({run: tensors.get(run, {})}, {run: blobs.get(run, {})})[0])
+        return dict(list_layers({run: tensors.get(run, {})}, {run: blobs.get(run, {})})[0])
 
-    def _is_current(self, source: Source, key: tuple[str, str], entry: LayerEntry, kinds: _Kinds) -> bool:
+    def _is_current(self, source: Source, key: tuple[str, str], entry: LayerEntry, kinds: Kinds) -> bool:
         listed = (entry.metrics_signature, entry.neurons_signature) == (kinds.metrics, kinds.neurons)
         return listed and (entry.flaws or {}) == self._flaws(source, key)
 
     def _flaws(self, source: Source, key: tuple[str, str]) -> Mapping[Point, Flaw]:
         return self._store.flaws(source, key[0], layer_tag(key[1], "neurons"))
 
-    def _refresh(self, source: Source, layers: _Layers, patient: bool = False) -> bool:
+    def _refresh(self, source: Source, layers: Layers, patient: bool = False) -> bool:
         """Bring the entries of the given layers up to date; True when nothing is left to verify."""
         changed = [key for key, kinds in layers.items() if self._needs_metrics(source, key, kinds.metrics)]
         deadline = time.monotonic() + METRICS_SECONDS
         read_all = True
-        for batch in _batches(changed, lambda _: 1, _SMALL_SERIES_PER_READ):
+        for batch in batches(changed, lambda _: 1, _SMALL_SERIES_PER_READ):
             if not patient and time.monotonic() > deadline:
                 read_all = False
                 break
@@ -218,7 +199,7 @@ class RunIndex:
             layers = {key: kinds for key, kinds in layers.items() if key in entries}
         stale = {key: kinds for key, kinds in layers.items() if self._needs_neurons(source, key, kinds)}
         blobs = [key for key, kinds in stale.items() if kinds.is_blob]
-        for batch in _batches(blobs, lambda _: 1, _SMALL_SERIES_PER_READ):
+        for batch in batches(blobs, lambda _: 1, _SMALL_SERIES_PER_READ):
             self._list_neurons(source, {key: layers[key].neurons for key in batch})
         complete = self._verify_tensors(
             source, {key: kinds.neurons for key, kinds in stale.items() if not kinds.is_blob}, patient
@@ -239,8 +220,8 @@ class RunIndex:
             known = self._store.has(source, run, layer_tag(layer, "neurons"))
             (later if known else first).append((run, layer))
         deadline = time.monotonic() + self._verify_seconds
-        batches = _batches(first, lambda key: _neuron_bytes(entries[key]), _BYTES_PER_READ)
-        for batch in (*([key] for key in later), *batches):
+        together = batches(first, lambda key: _neuron_bytes(entries[key]), _BYTES_PER_READ)
+        for batch in (*([key] for key in later), *together):
             if not patient and time.monotonic() > deadline:
                 return False
             self._verify(source, {key: (entries[key], signatures[key]) for key in batch})
@@ -273,7 +254,7 @@ class RunIndex:
         entry = self._known(source).entries.get(key)
         return entry is None or entry.metrics_signature != signature
 
-    def _needs_neurons(self, source: Source, key: tuple[str, str], kinds: _Kinds) -> bool:
+    def _needs_neurons(self, source: Source, key: tuple[str, str], kinds: Kinds) -> bool:
         entry = self._known(source).entries[key]
         return entry.neurons_signature != kinds.neurons or (entry.blobs is not None) != kinds.is_blob
 
@@ -301,8 +282,14 @@ class RunIndex:
             entry = LayerEntry(signature, tuple(metrics), logged, flaws=self._flaws(source, (run, layer)))
             self._known(source).entries[run, layer] = entry.merged()
 
-    def _answer(self, source: Source, layers: _Layers, tensors: Listing, blobs: Listing) -> dict[str, Any]:
-        known = self._known(source)
+    def _answer(
+        self,
+        source: Source,
+        layers: Layers,
+        left_out: Mapping[str, list[dict[str, Any]]],
+        listing: tuple[Listing, Listing],
+    ) -> dict[str, Any]:
+        known, (tensors, blobs) = self._known(source), listing
         for key in [key for key in known.entries if key not in layers]:
             del known.entries[key]
         for run, tag in list(known.points):
@@ -313,7 +300,6 @@ class RunIndex:
         for run, layer in layers:
             if (run, layer) in known.entries:
                 by_run.setdefault(run, {})[layer] = known.entries[run, layer]
-        left_out = _layers(tensors, blobs)[1]
         runs: dict[str, Any] = {}
         for run in sorted({*tensors, *blobs}):
             entries = by_run.get(run, {})
@@ -328,67 +314,6 @@ class RunIndex:
         answer = {"runs": runs, "schema": SCHEMA_VERSION}
         text = json.dumps(answer, sort_keys=True)
         return {**answer, "revision": hashlib.sha256(text.encode()).hexdigest()[:16]}
-
-
-def _layers(tensors: Listing, blobs: Listing) -> tuple[_Layers, dict[str, list[dict[str, Any]]]]:
-    """Layers by run and name, and of each run what is left out of it, as `skipped` tells it."""
-    found: dict[tuple[str, str], _Kinds] = {}
-    left_out: dict[str, list[dict[str, Any]]] = {}
-    for run, tags in tensors.items():
-        metrics, neurons = _by_layer(tags, "metrics"), _by_layer(tags, "neurons")
-        large = _by_layer(blobs.get(run, {}), "neurons")
-        names = [name for name in metrics if name in neurons or name in large]
-        room = max(0, min(MAX_LAYERS, MAX_LAYERS_IN_ALL - len(found)))
-        if len(names) > room:
-            told = f"{len(names)} layers, of which {room} are shown"
-            left_out.setdefault(run, []).append({"step": None, "reason": told, "code": "missing"})
-            names = heapq.nsmallest(room, names)
-        for layer in names:
-            if layer in neurons:
-                found[run, layer] = _Kinds(metrics[layer], neurons[layer], is_blob=False)
-            else:
-                found[run, layer] = _Kinds(metrics[layer], large[layer], is_blob=True)
-        alone = sorted({*neurons, *large} ^ metrics.keys())
-        newest = max((signature.max_wall_time for signature in tags.values()), default=0.0)
-        # While an epoch is being read, one half of it may be listed before the other.
-        if alone and time.time() - newest > _SETTLED_SECONDS:
-            told = ", ".join(shown(name) for name in alone[:_MAX_TOLD])
-            reason = f"only a part of what is logged of {len(alone)} layers is in the log: {told}"
-            left_out.setdefault(run, []).append({"step": None, "reason": reason, "code": "missing"})
-    return found, left_out
-
-
-def _by_layer(tags: Mapping[str, Signature], kind: str) -> dict[str, Signature]:
-    parsed = ((parse_layer_tag(tag), signature) for tag, signature in tags.items())
-    return {found[0]: signature for found, signature in parsed if found is not None and found[1] == kind}
-
-
-def _batches(
-    keys: list[tuple[str, str]], weigh: Callable[[tuple[str, str]], int], limit: int
-) -> Iterator[list[tuple[str, str]]]:
-    """Group `(run, layer)` for one read each; a read takes runs x tags, so a group's runs share layers."""
-    layers: dict[str, set[str]] = {}
-    for run, layer in keys:
-        layers.setdefault(run, set()).add(layer)
-    same: dict[frozenset[str], list[str]] = {}
-    for run, names in layers.items():
-        same.setdefault(frozenset(names), []).append(run)
-    for shared, runs in same.items():
-        batch: list[tuple[str, str]] = []
-        weight = 0
-        for run in runs:
-            group = [(run, layer) for layer in sorted(shared)]
-            added = sum(map(weigh, group))
-            if added > limit:
-                yield from ([key] for key in group)
-                continue
-            if batch and weight + added > limit:
-                yield batch
-                batch, weight = [], 0
-            batch += group
-            weight += added
-        if batch:
-            yield batch
 
 
 def _neuron_bytes(entry: LayerEntry) -> int:
