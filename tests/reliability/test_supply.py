@@ -131,6 +131,15 @@ def test_the_search_of_scripts_finds_what_it_looks_for(text: str) -> None:
     assert any(re.search(pattern, text) for pattern in SCRIPTS)
 
 
+def test_the_tab_loads_nothing_from_another_host() -> None:
+    files = [path for path in (ROOT / "plugin_static").rglob("*") if path.suffix in {".js", ".css"}]
+    own = [path for path in files if "vendor" not in path.parts]
+    assert len(own) > 100
+    for path in own:
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert re.search(r"https?://|\bwss?://", text) is None, path
+
+
 def test_the_readme_leads_to_what_is_said_of_security_and_that_to_its_proofs() -> None:
     assert "(SECURITY.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
     told = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
@@ -153,6 +162,7 @@ def test_every_vendored_file_is_pinned_and_as_pinned(vendor: ModuleType, reliabi
     there = {path for path in vendor.VENDOR.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert there - {vendor.VENDOR / "fetch.py"} == pinned
     assert vendor.check() == []
+    assert all("LICENSE" in package.files for package in vendor.PACKAGES)
     assert all(re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", package.integrity) for package in vendor.PACKAGES)
     reliability(area="supply", tried="vendored files compared with their digests", count=len(pinned))
 
