@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,16 +86,19 @@ def test_a_killed_tensorboard_leaves_nothing_and_the_word_route_is_bounded(
         run.write_epoch()
     with TensorBoardServer(watched.root / "log", environment=watched.environment) as server:
         server.wait_for(lambda: server.runs().get("run", {}).get("layers"))
-        asked = [server.fetch("anchor", run="run", word=f"word {number}") for number in range(BURST + 20)]
+        assert server.fetch("anchor", run="run", word="first")[0] == 202
         worker = server.wait_for(lambda: _worker(server.pid))
         here = Path(f"/proc/{worker.pid}/cwd").resolve()
         limit = server.wait_for(lambda: _data_limit(worker.pid))
         assert here == watched.home / ".cache" / "conceptmon_tb" / "empty"
         assert list(here.iterdir()) == []
         assert limit <= psutil.virtual_memory().total // 2
+        with ThreadPoolExecutor(10) as pool:
+            words = [f"word {number}" for number in range(3 * BURST)]
+            asked = list(pool.map(lambda word: server.fetch("anchor", run="run", word=word), words))
         server.kill()
-    assert {status for status, _, _ in asked} == {202, 429}
-    assert sum(status == 429 for status, _, _ in asked) >= 10
+    # 404 once the encoder turned out to be of another fingerprint.
+    assert {202, 429} <= {status for status, _, _ in asked} <= {202, 404, 429}
     assert all(int(headers["Retry-After"]) >= 1 for status, _, headers in asked if status == 429)
     _, alive = psutil.wait_procs([worker], timeout=30)
     assert alive == []
