@@ -30,6 +30,7 @@ from conceptmon_tb.alert_series import (
 
 RULES = (
     "diversity_falling",
+    "entropy_falling",
     "anchor_distance_rising",
     "interpretable_collapsing",
     "dead_growing",
@@ -50,6 +51,8 @@ class AlertRules:
         steps: For how many steps in a row something must hold.
         least_fall: Share of its best level by which the mean pairwise distance must have fallen, or d_anchor
             risen, for "diversity_falling".
+        least_entropy_fall: By how many nats per dimension the differential entropy of the neurons' places
+            must have fallen, for "entropy_falling".
         trend_steps: Steps over which "anchor_distance_rising" looks for its two trends.
         least_rise: Share by which d_anchor must rise over them.
         least_loss_fall: Share by which the loss must fall over them.
@@ -70,6 +73,7 @@ class AlertRules:
     rules: tuple[str, ...] = RULES
     steps: int = 3
     least_fall: float = 0.15
+    least_entropy_fall: float = 0.3
     trend_steps: int = 5
     least_rise: float = 0.05
     least_loss_fall: float = 0.02
@@ -94,7 +98,7 @@ class AlertRules:
         for name in _SHARES:
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)!r}")
-        for name in ("noise_factor", "most_movement"):
+        for name in ("noise_factor", "most_movement", "least_entropy_fall"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}")
 
@@ -144,6 +148,39 @@ def diversity_falling(series: LayerSeries, rules: AlertRules) -> Finding | None:
         _below_best(series, "d_anchor", -1, rules),
     ]
     return max((one for one in found if one is not None), key=lambda one: one.strength, default=None)
+
+
+def entropy_falling(series: LayerSeries, rules: AlertRules) -> Finding | None:
+    """Neurons have gathered in fewer places than they were in, for several steps in a row (ConceptEvo).
+
+    Entropy may be negative, so what counts is a difference. What it was is the best median of three steps
+    before.
+
+    Args:
+        series: The layer up to now.
+        rules: The thresholds.
+
+    Returns:
+        The finding; None while there are too few steps, and for layers of fewer than 12 neurons.
+
+    Source: dissertation section 7.3.5, "Incompatible hyperparameters harm concept diversity".
+    """
+    points = series.known("entropy")
+    best = series.best_before("entropy", rules.steps, 1)
+    if best is None:
+        return None
+    recent = points[-rules.steps :]
+    gap = best[1] - max(values_of(recent))
+    noise = usual_hop(values_of(points[-NOISE_STEPS:]))
+    needed = max(rules.least_entropy_fall, noise)
+    severity = CRITICAL if gap >= 2 * rules.least_entropy_fall else WARNING
+    message = (
+        f"concepts became less diverse: the entropy of the neurons' places fell from {_show(best[1])} "
+        f"(step {best[0]:.0f}) to {_show(recent[-1][1])}, for {rules.steps} logged steps; the learning rate "
+        f"may be too high"
+    )
+    evidence = _evidence({"entropy": [best, *recent]}, -gap, needed, noise)
+    return Finding(_ratio(gap, needed), severity, message, evidence)
 
 
 def anchor_distance_rising(series: LayerSeries, rules: AlertRules) -> Finding | None:
@@ -277,6 +314,7 @@ def concepts_frozen(series: LayerSeries, rules: AlertRules) -> Finding | None:
 Rule = Callable[[LayerSeries, AlertRules], "Finding | None"]
 RULE_FUNCTIONS: Mapping[str, Rule] = {
     "diversity_falling": diversity_falling,
+    "entropy_falling": entropy_falling,
     "anchor_distance_rising": anchor_distance_rising,
     "interpretable_collapsing": interpretable_collapsing,
     "dead_growing": dead_growing,

@@ -31,6 +31,7 @@ class LayerSeries:
         d_anchor: Anchor distance (Eq. 2.2): low where concepts are diverse.
         mean_pairwise_distance: High where concepts are diverse.
         displacement: Mean displacement since the step before.
+        entropy: Differential entropy of the neurons' places: high where concepts are diverse.
         interpretable: Interpretable neurons.
         silent: Dead, constant and non-finite neurons together.
         nonfinite: Non-finite neurons alone.
@@ -43,6 +44,7 @@ class LayerSeries:
     d_anchor: list[float] = field(default_factory=list)
     mean_pairwise_distance: list[float] = field(default_factory=list)
     displacement: list[float] = field(default_factory=list)
+    entropy: list[float] = field(default_factory=list)
     interpretable: list[float] = field(default_factory=list)
     silent: list[float] = field(default_factory=list)
     nonfinite: list[float] = field(default_factory=list)

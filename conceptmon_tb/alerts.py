@@ -48,6 +48,7 @@ class LayerFigures(NamedTuple):
     silent: float
     nonfinite: float
     scale: tuple[Any, ...]
+    entropy: float = math.nan
 
     @classmethod
     def of_snapshot(cls, snapshot: ConceptSnapshot) -> LayerFigures:
@@ -61,6 +62,7 @@ class LayerFigures(NamedTuple):
             snapshot.num_dead + snapshot.num_constant + snapshot.num_nonfinite,
             snapshot.num_nonfinite,
             (snapshot.num_neurons, snapshot.space.fingerprint, snapshot.detector, snapshot.temperature),
+            snapshot.entropy,
         )
 
     @classmethod
@@ -76,6 +78,7 @@ class LayerFigures(NamedTuple):
             int(attrs["dead"]) + int(attrs["constant"]) + int(attrs["nonfinite"]),
             int(attrs["nonfinite"]),
             (neurons, attrs["space"], attrs["detector"], _number(attrs["temperature"])),
+            _number(attrs.get("entropy")),
         )
 
 
@@ -263,6 +266,7 @@ def _append(series: LayerSeries, step: int, now: LayerFigures, loss: float, accu
         "d_anchor",
         "mean_pairwise_distance",
         "displacement",
+        "entropy",
         "interpretable",
         "silent",
         "nonfinite",

@@ -40,7 +40,7 @@ _METRIC_NUMBERS = (
     "mean_displacement", "temperature",
 )  # fmt: skip
 _MORE_METRIC_NUMBERS = (
-    "explanation_fit", "concepts_per_neuron", "redundant", "probe_images", "probe_total",
+    "entropy", "explanation_fit", "concepts_per_neuron", "redundant", "probe_images", "probe_total",
 )  # fmt: skip
 METRICS = frozenset(
     {*_METRIC_TEXTS, *_METRIC_COUNTS, *_METRIC_NUMBERS, *_MORE_METRIC_NUMBERS}

@@ -96,6 +96,8 @@ def pack_metrics(snapshot: ConceptSnapshot, step: int) -> bytes:
         "temperature": snapshot.temperature,
         "tracked": list(snapshot.tracked),
     }
+    if np.isfinite(snapshot.entropy):
+        attrs["entropy"] = snapshot.entropy
     if snapshot.explanation_ids is not None:
         attrs["explanation_fit"] = snapshot.mean_explanation_fit
         attrs["concepts_per_neuron"] = snapshot.concepts_per_neuron

@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from conceptmon_tb.differential_entropy import map_spread
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
@@ -168,6 +170,11 @@ class ConceptSnapshot:
     def mean_displacement(self) -> float:
         """Mean displacement of the neurons that have one; NaN when none has."""
         return _mean_finite(self.displacement)
+
+    @cached_property
+    def entropy(self) -> float:
+        """Differential entropy of the neurons' places, nats per dimension; NaN for fewer than 12 neurons."""
+        return map_spread(self.position).entropy
 
     @property
     def mean_explanation_fit(self) -> float:

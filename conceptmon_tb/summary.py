@@ -126,6 +126,7 @@ def layer_scalars(snapshot: ConceptSnapshot) -> dict[str, float]:
         "interpretable": snapshot.num_interpretable,
         "mean_pairwise_distance": snapshot.mean_pairwise_distance,
         "displacement": snapshot.mean_displacement,
+        "entropy": snapshot.entropy,
         "explanation_fit": snapshot.mean_explanation_fit,
         "concepts_per_neuron": snapshot.concepts_per_neuron,
     }

@@ -9,6 +9,7 @@ Source: ConceptEvo (Park et al. 2023); dissertation of H. Park, chapter 7 and ap
 """
 
 from conceptmon_tb.evolution.co_activation import CoActivation
+from conceptmon_tb.evolution.diagnosis import Pace, compare_pace, milestone_displacements
 from conceptmon_tb.evolution.fitting import SpaceSettings, embed_base, fit_semantic_space
 from conceptmon_tb.evolution.groups import Groups, group_neurons
 from conceptmon_tb.evolution.image_embedding import average_images, embed_further_images, embed_images
@@ -24,6 +25,7 @@ from conceptmon_tb.evolution.stimuli import Stimuli, StimuliTally, collect_stimu
 __all__ = [
     "CoActivation",
     "Groups",
+    "Pace",
     "Projected",
     "RevertTest",
     "SemanticSpace",
@@ -35,6 +37,7 @@ __all__ = [
     "average_images",
     "co_activation_loss",
     "collect_stimuli",
+    "compare_pace",
     "draw_revert_test",
     "embed_base",
     "embed_further_images",
@@ -44,5 +47,6 @@ __all__ = [
     "group_neurons",
     "important_evolutions",
     "learn_embedding",
+    "milestone_displacements",
     "revert_test",
 ]

@@ -13,6 +13,7 @@ import { indexOfStep } from './steps.js';
 /** @type {Record<string, {name: string, rule: string}>} */
 export const RULE_TEXTS = {
   diversity_falling: { name: 'diversity falling', rule: 'Neurons lie closer together, or farther from the anchors, than at their best, for several steps in a row.' },
+  entropy_falling: { name: 'entropy falling', rule: 'Neurons gather in fewer places of the map than at their best, for several steps in a row.' },
   anchor_distance_rising: { name: 'fewer concepts while the loss falls', rule: 'The anchor distance rises over several steps, far beyond its noise, while the training loss falls.' },
   interpretable_collapsing: { name: 'interpretable neurons lost', rule: 'Many of the neurons that were interpretable no longer are, at two steps in a row.' },
   dead_growing: { name: 'neurons without signal', rule: 'More neurons are dead, constant or not finite than before, at two steps in a row.' },
@@ -21,7 +22,7 @@ export const RULE_TEXTS = {
 
 /** What the series of an alert's evidence are called. @type {Record<string, string>} */
 const SERIES_NAMES = {
-  d_anchor: 'anchor distance', mean_pairwise_distance: 'mean pairwise distance', displacement: 'mean displacement',
+  d_anchor: 'anchor distance', mean_pairwise_distance: 'mean pairwise distance', displacement: 'mean displacement', entropy: 'entropy of places',
   interpretable: 'interpretable neurons', silent: 'neurons without signal', nonfinite: 'neurons not finite', loss: 'training loss', accuracy: 'training accuracy',
 };
 
