@@ -9,7 +9,6 @@ bit the run without.
 from __future__ import annotations
 
 import contextlib
-import pickle
 import random
 import sys
 import threading
@@ -112,8 +111,13 @@ def preserve_rng_streams(seed: int = DEFAULT_SEED) -> Iterator[None]:
 
 def stream_states() -> tuple[object, ...]:
     """Where the global random streams of the CPU are, to be compared with a later moment."""
-    of_numpy = pickle.dumps(np.random.get_state())  # noqa: NPY002
-    return random.getstate(), of_numpy, torch.get_rng_state().numpy().tobytes()
+    of_numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+    # Which numbers there are depends on the generator, which a user may have changed.
+    generator = {
+        name: part.tobytes() if isinstance(part, np.ndarray) else part
+        for name, part in of_numpy["state"].items()
+    }
+    return random.getstate(), {**of_numpy, "state": generator}, torch.get_rng_state().numpy().tobytes()
 
 
 @contextlib.contextmanager
