@@ -53,6 +53,7 @@ class _Known:
         points: Blob sequences by run and tag, with the listing that they were read at.
         listing: When, and what was listed then.
         listing_took: Seconds.
+        layers: The tensors of a listing, and the layers in it.
         answer: What `describe` answered last, and what it was made of.
     """
 
@@ -60,6 +61,7 @@ class _Known:
     points: dict[tuple[str, str], tuple[Signature, list[BlobPoint]]] = field(default_factory=dict)
     listing: tuple[float, Listing, Listing] | None = None
     listing_took: float = 0.0
+    layers: tuple[Listing, tuple[Layers, dict[str, list[dict[str, Any]]]]] | None = None
     answer: tuple[object, dict[str, Any]] | None = None
 
 
@@ -86,7 +88,9 @@ class RunIndex:
             known = self._known(source)
             if known.answer is not None and known.answer[0] == state:
                 return known.answer[1]
-            layers, left_out = list_layers(tensors, blobs)
+            if known.layers is None or known.layers[0] is not tensors:
+                known.layers = (tensors, list_layers(tensors, blobs))
+            layers, left_out = known.layers[1]
             complete = self._refresh(source, layers)
             answer = self._answer(source, layers, left_out, (tensors, blobs))
             if complete:

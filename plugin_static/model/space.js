@@ -24,10 +24,13 @@ const LEVELS = ['color', 'texture', 'material', 'part', 'object', 'scene'];
 /** Slots 6-9 are for categories of one's own, the last one for all further ones and words without category. */
 export const SLOTS = 11;
 export const OTHER_SLOT = SLOTS - 1;
+/** No more categories than fit into a byte are told apart; a log may have as many as words. */
+const MAX_CATEGORIES = 250;
 
 /** @param {import('../container.js').Container} container @returns {Space} */
 export function spaceFromContainer({ attrs, arrays }) {
-  const names = /** @type {string[]} */ (attrs.categories);
+  const told = new Set([...new Set(/** @type {string[]} */ (attrs.categories))].slice(0, MAX_CATEGORIES));
+  const names = /** @type {string[]} */ (attrs.categories).map((name) => (told.has(name) ? name : ''));
   const categories = listCategories(names);
   const index = new Map(categories.map((category, i) => [category.name, i]));
   return {

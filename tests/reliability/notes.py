@@ -29,7 +29,11 @@ AREAS = {
     "supply": "Supply and secrets",
 }
 # Too long for a test: their own documents say in short what was found.
-MEASURED = {"long_runs.md": "What a long run costs", "soak.md": "A long soak"}
+MEASURED = {
+    "hostile_logs.md": ("payloads", "Fuzzing for long, and a million tags"),
+    "long_runs.md": ("long runs", "What a long run costs"),
+    "soak.md": ("long runs", "A long soak"),
+}
 IN_SHORT = "In short: "
 HEAD = ("what was tried", "times", "what was lost", "test")
 INTRODUCTION = """\
@@ -141,8 +145,11 @@ def as_document(counts: dict[Row, int], measured: dict[str, str] | None = None) 
     parts = [INTRODUCTION]
     for area, title in AREAS.items():
         own = sorted(row for row in counts if row.area == area)
-        said = [f"[{MEASURED[name]}]({name}): {text}\n" for name, text in (measured or {}).items()]
-        said = said if area == "long runs" else []
+        said = [
+            f"[{MEASURED[name][1]}]({name}): {text}\n"
+            for name, text in (measured or {}).items()
+            if MEASURED[name][0] == area
+        ]
         if own or said:
             parts += [f"## {title}\n", *said]
         if own:

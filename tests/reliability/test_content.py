@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,19 @@ def test_runs_of_any_name_are_listed_and_answered(server: TensorBoardServer, rel
         status, body, _ = server.fetch("space", run=name)
         assert status == 200 or (UNREADABLE.search(name) and b"--load_fast=false" in body), name
     reliability(area="content", tried="names of runs, before both loaders", count=len(names))
+
+
+def test_a_folder_whose_name_is_no_text_has_one_that_can_be_asked_for(
+    tmp_path: Path, tensorboard: Callable[..., TensorBoardServer], reliability: Note
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xff\xfe"))
+    write_attacked(folder, "none", lambda value: None, layers={"a": 3})
+    # The Python loader stops at such a folder, and reads nothing of the whole log directory.
+    server = tensorboard(tmp_path, "--load_fast=true")
+    server.wait_for(lambda: server.runs())
+    assert server.fetch("layer", run="r\ufffd\ufffd", layer="a")[0] == 200
+    assert sorted(read_run(folder).snapshots["a"]) == [0, 1, 2]
+    reliability(area="content", tried="a folder whose name is no UTF-8, before the fast loader", count=1)
 
 
 def test_layers_of_any_name_are_listed_and_answered(server: TensorBoardServer, reliability: Note) -> None:

@@ -4,7 +4,8 @@ import { formatHash } from '/plugin_static/host.js';
 import { emptyRunData, keyOf, namesOf } from '/plugin_static/model/run.js';
 import { byName, escapeXml, readable, wellFormed } from '/plugin_static/model/text.js';
 import { hasRefused, locateImages } from '/plugin_static/model/images.js';
-import { equal, ok, test } from './harness.js';
+import { spaceFromContainer } from '/plugin_static/model/space.js';
+import { equal, makeSpaceAnswer, ok, test } from './harness.js';
 
 const TURN = '\u202e';
 
@@ -40,6 +41,14 @@ test('nothing is found by a name that objects have of themselves', () => {
 test('a layer of a run has a key of its own whatever both are called', () => {
   ok(keyOf({ run: 'a\nb', layer: 'c' }) !== keyOf({ run: 'a', layer: 'b\nc' }), 'one key for two');
   equal(namesOf(keyOf({ run: 'a\nb', layer: 'c\u0000d' })), { run: 'a\nb', layer: 'c\u0000d' });
+});
+test('as many categories as words take no time, and few of them are told apart', () => {
+  const names = Array.from({ length: 50000 }, (_, i) => `category ${i}`);
+  const began = performance.now();
+  const space = spaceFromContainer(/** @type {any} */ (makeSpaceAnswer(names, names)));
+  ok(performance.now() - began < 2000, 'it took too long');
+  ok(space.categories.length < 256 && space.words.length === 50000, 'too many categories');
+  equal(space.categories[space.categoryOfWord[49999]].name, '');
 });
 test('pages that cannot be shown are known, so that their images are marked', () => {
   const tiles = locateImages([], [{ step: 3 }]);
