@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,15 +141,21 @@ class Chromium:
         return found
 
 
-@contextmanager
-def chromium(arguments: Sequence[str] = CHROMIUM_ARGS) -> Iterator[Chromium]:
-    """Start Chromium, named by the variable CHROMIUM or found on the path."""
+def find_chromium() -> str:
+    """Path of Chromium, named by the variable CHROMIUM or found on the path."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if path is None:
         raise FileNotFoundError("no Chromium: run tests/install_chromium.sh, or name one in CHROMIUM")
+    return path
+
+
+@contextmanager
+def chromium() -> Iterator[Chromium]:
+    """Start Chromium."""
+    path = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(arguments))
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
         try:
             yield Chromium(browser)
         finally:

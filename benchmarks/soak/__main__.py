@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.frontend.browser import chromium
 from benchmarks.frontend.report import circumstances
 from benchmarks.soak.actors import KEPT_RUNS, LAYERS, RUN_EPOCHS
 from benchmarks.soak.soaking import soak
@@ -15,8 +14,6 @@ from benchmarks.soak.trends import BLOCKS, HEAD, TOLERATED, Trend
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "soak.md"
 NOTHING_WRONG = "No request was refused, and nothing failed in the tab."
-# Cheaper than WebGL in software, and the same for JavaScript: a soak is no measurement of speed.
-CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer"]
 
 
 def as_document(
@@ -59,8 +56,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.relative_to(ROOT)}")
     options = parser.parse_args()
     when = circumstances()
-    with chromium(CHROMIUM_ARGS) as browser:
-        samples, epochs, wrong = soak(60 * options.minutes, browser=browser)
+    samples, epochs, wrong = soak(60 * options.minutes, with_reader=True)
     trends = samples.trends()
     print("\n".join(" | ".join(trend.cells()) for trend in trends))
     print("\n".join(wrong[:20]) or "nothing went wrong")

@@ -1,16 +1,12 @@
-"""Who takes part: a training that writes, a visitor who asks for routes, and a reader at the tab."""
+"""Who takes part: a training that writes, and a visitor who asks for routes; `reader` has somebody more."""
 
 from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import CDPSession, Error, Frame, Page
-
-from benchmarks.frontend.browser import Chromium
-from benchmarks.soak.trends import MIB
 from conceptmon_tb.snapshot import ConceptSnapshot
 from conceptmon_tb.writer import ConceptWriter, add_concepts
 from tests.servers import TensorBoardServer
@@ -115,74 +111,3 @@ class Visitor:
         status = self._server.fetch(route, **parameters)[0]
         if status != 200:
             self.refused.append(f"{status} {route} {parameters}")
-
-
-class Reader:
-    """Somebody at the tab, who does one thing after the other.
-
-    Args:
-        browser: Chromium.
-        url: TensorBoard's address.
-    """
-
-    def __init__(self, browser: Chromium, url: str) -> None:
-        self._browser = browser
-        self.page: Page = browser.browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-        self.page.set_default_timeout(5000)
-        self._session: CDPSession = self.page.context.new_cdp_session(self.page)
-        self._session.send("Performance.enable")
-        self._number = 0
-        self.failed: list[str] = []
-        self.page.on("pageerror", lambda error: self.failed.append(str(error)))
-        self.page.goto(f"{url}#conceptmon", timeout=60_000)
-
-    def act(self, newest: str) -> None:
-        """Do the next thing; what is not there just now is noted."""
-        acts: list[Callable[[Frame], object]] = [
-            lambda frame: self._choose(frame, newest),
-            lambda _: self.page.keyboard.press("Home"),
-            lambda frame: frame.select_option("select[aria-label=Layer]", "layer3"),
-            lambda frame: frame.click("#tab-neurons"),
-            self._hover,
-            lambda frame: frame.click("button[aria-label=Play]"),
-            lambda frame: frame.click("#tab-concepts"),
-            lambda frame: frame.select_option("select[aria-label=Layer]", "layer4"),
-            self._hover,
-            lambda frame: frame.click("#tab-compare"),
-            lambda _: self.page.keyboard.press("End"),
-            lambda frame: frame.click("#tab-overview"),
-        ]
-        act = acts[self._number % len(acts)]
-        number, self._number = self._number, self._number + 1
-        try:
-            act(self._frame())
-        except Error as error:
-            self.failed.append(f"act {number % len(acts)}: {error.message.splitlines()[0]}")
-
-    def weigh(self) -> dict[tuple[str, str], float]:
-        """What the page holds, after its garbage was collected."""
-        self._session.send("HeapProfiler.collectGarbage")
-        metrics = {m["name"]: m["value"] for m in self._session.send("Performance.getMetrics")["metrics"]}
-        return {
-            ("page: memory", "MiB"): self._browser.memory() / MIB,
-            ("page: JavaScript heap", "MiB"): metrics["JSHeapUsedSize"] / MIB,
-            ("page: nodes", ""): metrics["Nodes"],
-            ("page: event listeners", ""): metrics["JSEventListeners"],
-        }
-
-    def _frame(self) -> Frame:
-        element = self.page.wait_for_selector("iframe", state="attached")
-        frame = element.content_frame() if element else None
-        if frame is None:
-            raise Error("the tab is not there")
-        return frame
-
-    def _choose(self, frame: Frame, run: str) -> None:
-        frame.click(".runs summary")
-        frame.click(f".menu-main[title={run}]")
-
-    def _hover(self, frame: Frame) -> None:
-        box = frame.locator("#map .overlay").bounding_box()
-        assert box is not None
-        for part in range(2, 9):
-            self.page.mouse.move(box["x"] + box["width"] * part / 10, box["y"] + box["height"] * part / 10)

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 from tqdm import tqdm
 
-from benchmarks.frontend.browser import Chromium
-from benchmarks.soak.actors import RUN_EPOCHS, Reader, Training, Visitor
+from benchmarks.soak.actors import RUN_EPOCHS, Training, Visitor
+from benchmarks.soak.reader import Reader
 from benchmarks.soak.trends import Samples, weigh
 from tests.servers import TensorBoardServer
 
@@ -27,7 +27,7 @@ def soak(
     epochs: int = RUN_EPOCHS,
     sample_seconds: float = SAMPLE_SECONDS,
     loaded_seconds: float = LOADED_SECONDS,
-    browser: Chromium | None = None,
+    with_reader: bool = False,
 ) -> tuple[Samples, int, list[str]]:
     """Write and view for some time.
 
@@ -37,7 +37,7 @@ def soak(
         epochs: Of each run.
         sample_seconds: Between samples.
         loaded_seconds: After a run is complete it is surely loaded.
-        browser: Where somebody looks at the tab; None for requests alone.
+        with_reader: Whether somebody looks at the tab too.
 
     Returns:
         What was read, the number of epochs, and what went wrong.
@@ -50,7 +50,8 @@ def soak(
         training.write_epoch()
         server = leaving.enter_context(TensorBoardServer(logdir, "--reload_interval=1"))
         server.wait_for(server.runs)
-        visitor, reader = Visitor(server), Reader(browser, server.url) if browser is not None else None
+        visitor = Visitor(server)
+        reader = leaving.enter_context(Reader(server.url)) if with_reader else None
         begin = time.monotonic()
         bar = leaving.enter_context(tqdm(total=round(seconds), unit="s", desc="Soaking", disable=None))
         next_sample, ticks = 0.0, 0
@@ -65,7 +66,7 @@ def soak(
                 next_sample += sample_seconds
             ticks += 1
             bar.update(round(now) - bar.n)
-            _sleep_until(begin + ticks * pace, reader)
+            time.sleep(max(0.0, begin + ticks * pace - time.monotonic()))
         return samples, ticks, [*visitor.refused, *(reader.failed if reader else [])]
 
 
@@ -75,11 +76,3 @@ def _weigh_all(server: TensorBoardServer) -> dict[tuple[str, str], float]:
         if "server" in child.name():
             found |= weigh("data server", child.pid)
     return found
-
-
-def _sleep_until(moment: float, reader: Reader | None) -> None:
-    left = moment - time.monotonic()
-    if left > 0 and reader is not None:
-        reader.page.wait_for_timeout(1000 * left)  # what the page says meanwhile is heard
-    elif left > 0:
-        time.sleep(left)
