@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Window:
-    """The page that the tests of a file share, because opening TensorBoard takes longer than most tests.
+    """The page that all tests share, because opening TensorBoard takes longer than most tests.
 
     `Tab.open` loads the tab anew in it; what a test did to the page around is undone by `tidy`.
     """
@@ -86,7 +86,7 @@ class Window:
         self._page = None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def window(browser: Browser) -> Iterator[Window]:
     window = Window(browser)
     yield window

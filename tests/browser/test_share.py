@@ -357,12 +357,14 @@ def wait_for_step(page: Page, step: int) -> None:
 CANVAS_COLORS = """() => {
     const canvas = document.querySelector('canvas');
     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    const counts = {};
-    for (let i = 0; i < data.length; i += 4) {
-        const hex = '#' + [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, '0')).join('');
-        counts[hex] = (counts[hex] || 0) + 1;
+    const counts = new Map();
+    for (const pixel of new Uint32Array(data.buffer)) {
+        counts.set(pixel & 0xffffff, (counts.get(pixel & 0xffffff) || 0) + 1);
     }
-    return counts;
+    const byte = (color, k) => (color >> k & 255).toString(16).padStart(2, '0');
+    return Object.fromEntries([...counts].map(([color, count]) => {
+        return ['#' + [0, 8, 16].map((k) => byte(color, k)).join(''), count];
+    }));
 }"""
 
 
