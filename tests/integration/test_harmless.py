@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import conceptmon_tb as cm
-from conceptmon_tb.world import WORDS
 
 
 class Net(nn.Module):
@@ -134,14 +133,3 @@ def test_monitoring_leaves_no_trace_beside_loader_workers(tmp_path: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert train(plain, tmp_path, False, 2) == train(plain, None, False, 2)
-
-
-def test_fitting_a_map_leaves_torchs_threads_alone() -> None:
-    monitor = cm.ConceptMonitor(["second"], probe(), cm.ConceptSet(WORDS[:40]), progress=False)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3)
-        monitor.observe(Net())
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import conceptmon_tb as cm
 from conceptmon_tb.projection import ConceptMap
+from conceptmon_tb.world import WORDS
 
 
 def draw(rows, dim, seed=0):
@@ -116,6 +119,18 @@ def test_umap_fills_the_square_keeps_neighbours_and_repeats_with_the_seed():
     assert np.abs(position).max() == pytest.approx(1.0)
     assert within < across / 2
     assert np.array_equal(ConceptMap.fit(text, seed=3).position, concept_map.position)
+
+
+def test_a_monitor_that_fits_a_map_leaves_torchs_threads_alone():  # here: each process compiles UMAP for 10 s
+    probe = cm.ProbeSet.world(30, size=32)
+    monitor = cm.ConceptMonitor(["0"], probe, cm.ConceptSet(WORDS[:40]), progress=False)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        monitor.observe(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2)))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("concepts", [1, 2, 3, 5, 12])
