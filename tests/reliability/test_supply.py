@@ -83,6 +83,9 @@ def test_no_code_runs_what_is_in_the_data(reliability: Note) -> None:
     assert len(files) > 150
     assert [item for item in found if item[:2] not in ALLOWED] == []
     assert {item[:2] for item in found} == ALLOWED  # no more is allowed than there is
+    pickling = {path.name for path in files if "import pickle" in path.read_text(encoding="utf-8")}
+    # The first one only to tell its errors, the others between processes of one training or backfill.
+    assert pickling == {"loading.py", "parcels.py", "passes.py"}
     reliability(
         area="supply", tried="Python files searched for pickle, eval and their like", count=len(files)
     )
