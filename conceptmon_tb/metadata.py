@@ -40,8 +40,9 @@ _EVOLUTIONS_TAG = re.compile(r"concepts/evolutions/(-?[0-9]{1,18})/(-?[0-9]{1,18
 
 MAGIC = b"CMON"
 # One answer to "read these tensors" is limited to 256 MiB and cannot be asked for single steps; blobs are
-# read one by one. So the neurons of a layer with more neurons than this travel as a blob.
-MAX_TENSOR_NEURONS = 4096
+# read one by one. So the neurons of a layer with more neurons than this travel as a blob: of five layers with
+# as many over 1,000 epochs the plugin's memory just holds all, and reads no series twice (docs/long_runs.md).
+MAX_TENSOR_NEURONS = 512
 
 DTYPES = ("<f4", "<f2", "<i4", "<u2", "|u1", "|i1")
 ALIGNMENT = 8

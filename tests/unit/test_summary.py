@@ -57,7 +57,7 @@ def test_tensors_are_raw_bytes_and_blobs_are_strings_of_rank_one() -> None:
     assert (blob.dtype, [d.size for d in blob.tensor_shape.dim]) == (types_pb2.DT_STRING, [1])
 
 
-@pytest.mark.parametrize(("neurons", "is_blob"), [(4096, False), (4097, True)])
+@pytest.mark.parametrize(("neurons", "is_blob"), [(512, False), (513, True)])
 def test_the_neurons_of_a_big_layer_are_a_blob_of_the_same_bytes(neurons: int, is_blob: bool) -> None:
     snapshot = widen(make({"a": 4})["a"], neurons)
     value = next(v for v in concept_summary({"a": snapshot}, 3).value if v.tag == "concepts/a/neurons")
