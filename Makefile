@@ -11,8 +11,8 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	@sh tests/install_chromium.sh
-	@# Browsers wait a lot: two files side by side. More threads than cores would only slow each other down.
-	@# In the order of collection the long files come first, so that no core is idle at the end.
+	@# How many files run side by side, and in which order: tests/conftest.py. More threads than cores would only
+	@# slow each other down.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed-test
@@ -41,4 +41,8 @@ clean:
 .venv/installed-test: setup.py | .venv/bin/python
 	@echo "Installing into .venv (a few minutes: torch is large) ..."
 	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e '.[test]'
+	@# Once here on two cores: else the tests' processes, which start together, all compile the same.
+	@$(BIN)/python -c "import lightning.pytorch, open_clip, transformers.trainer" & \
+		$(BIN)/python -c "import hypothesis, matplotlib.pyplot, pandas, playwright.sync_api, tensorboard.program, umap"; \
+		wait
 	@touch .venv/installed $@
