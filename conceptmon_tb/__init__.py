@@ -23,7 +23,10 @@ if TYPE_CHECKING:
         SemanticSpaceMonitor,
         SpaceSettings,
         fit_semantic_space,
+        important_evolutions,
+        revert_test,
     )
+    from conceptmon_tb.evolution_writing import add_evolutions
     from conceptmon_tb.masked_probe import MaskedProbe
     from conceptmon_tb.monitor import ConceptMonitor
     from conceptmon_tb.probe import ProbeSet
@@ -58,10 +61,13 @@ _HOME = {
     "SpaceSettings": "evolution",
     "WorldEncoder": "encoders",
     "add_concepts": "writer",
+    "add_evolutions": "evolution_writing",
     "backfill": "checkpoints",
     "alerts_of": "writer",
     "check_run": "alerts",
     "fit_semantic_space": "evolution",
+    "important_evolutions": "evolution",
+    "revert_test": "evolution",
     "read_run": "reader",
 }
 
@@ -90,13 +96,16 @@ __all__ = [
     "WorldEncoder",
     "__version__",
     "add_concepts",
+    "add_evolutions",
     "alerts_of",
     "backfill",
     "check_run",
     "export",
     "fit_semantic_space",
     "functional",
+    "important_evolutions",
     "read_run",
+    "revert_test",
 ]
 
 

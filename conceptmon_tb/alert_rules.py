@@ -39,6 +39,7 @@ RULES = (
 WARNING, CRITICAL = "warning", "critical"
 
 _MOST_STRENGTH = 1e6  # neurons that do not move at all
+_CHANCE = 2.0  # twice how far the estimate of an entropy is off, about, times the root of the neurons
 _LEAST_NEURONS = 3  # of a handful of neurons a share tells nothing
 
 
@@ -73,7 +74,7 @@ class AlertRules:
     rules: tuple[str, ...] = RULES
     steps: int = 3
     least_fall: float = 0.15
-    least_entropy_fall: float = 0.3
+    least_entropy_fall: float = 0.5
     trend_steps: int = 5
     least_rise: float = 0.05
     least_loss_fall: float = 0.02
@@ -172,7 +173,8 @@ def entropy_falling(series: LayerSeries, rules: AlertRules) -> Finding | None:
     recent = points[-rules.steps :]
     gap = best[1] - max(values_of(recent))
     noise = usual_hop(values_of(points[-NOISE_STEPS:]))
-    needed = max(rules.least_entropy_fall, noise)
+    chance = _CHANCE / math.sqrt(series.neurons) if series.neurons else 0.0
+    needed = max(rules.least_entropy_fall, noise, chance)
     severity = CRITICAL if gap >= 2 * rules.least_entropy_fall else WARNING
     message = (
         f"concepts became less diverse: the entropy of the neurons' places fell from {_show(best[1])} "

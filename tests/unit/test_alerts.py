@@ -79,28 +79,36 @@ def test_diversity_of_a_restless_layer_must_fall_by_more_than_its_usual_hop():
 
 
 def test_entropy_falling_needs_all_of_the_last_steps_below_the_best_by_a_difference():
-    assert raised({"entropy": [0.1, 0.1, 0.1, -0.21, -0.21, -0.21]}) == [("entropy_falling", 5)]
-    assert raised({"entropy": [0.1, 0.1, 0.1, -0.19, -0.19, -0.19]}) == []
+    assert raised({"entropy": [0.1, 0.1, 0.1, -0.41, -0.41, -0.41]}) == [("entropy_falling", 5)]
+    assert raised({"entropy": [0.1, 0.1, 0.1, -0.39, -0.39, -0.39]}) == []
     assert raised({"entropy": [0.1, 0.1, 0.1, -2.0, -2.0, 0.1, -2.0, -2.0]}) == []
-    assert raised({"entropy": [-0.21, -0.21, -0.21, 0.1, 0.1, 0.1]}) == []
-    assert raised({"entropy": [-1.0, -1.0, -1.0, -1.4, -1.4, NAN, -1.4]}) == [("entropy_falling", 6)]
+    assert raised({"entropy": [-0.41, -0.41, -0.41, 0.1, 0.1, 0.1]}) == []
+    assert raised({"entropy": [-1.0, -1.0, -1.0, -1.6, -1.6, NAN, -1.6]}) == [("entropy_falling", 6)]
 
 
 def test_one_spike_is_no_entropy_to_fall_from_and_a_restless_curve_must_fall_farther():
     assert raised({"entropy": [-1.0, -1.0, -1.0, 0.5, -1.0, -1.0, -1.0, -1.0]}) == []
-    restless = [0.0, -0.5, 0.0, -0.5, 0.0, -0.5, 0.0, -0.4, -0.4, -0.4]
+    restless = [0.0, -0.8, 0.0, -0.8, 0.0, -0.8, 0.0, -0.7, -0.7, -0.7]
     assert raised({"entropy": restless}) == []
-    assert raised({"entropy": restless}, rules=AlertRules(least_entropy_fall=0.0)) == []
+    calm = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.7, -0.7, -0.7]
+    assert raised({"entropy": calm}) == [("entropy_falling", 9)]
+
+
+def test_of_few_neurons_the_entropy_must_fall_farther_than_chance_takes_it():
+    steps, fall = list(range(6)), [0.0, 0.0, 0.0, -0.55, -0.55, -0.55]
+    for neurons, strength in ((12, 0.55 / (2 / math.sqrt(12))), (100, 1.1)):
+        finding = RULE_FUNCTIONS["entropy_falling"](LayerSeries(neurons, steps, entropy=fall), AlertRules())
+        assert finding.strength == pytest.approx(strength)
 
 
 def test_a_fall_of_entropy_tells_its_numbers_and_is_critical_at_twice_the_threshold():
-    steps, fall = list(range(6)), [0.1, 0.2, 0.1, -0.3, -0.6, -0.5]
+    steps, fall = list(range(6)), [0.1, 0.2, 0.1, -0.6, -0.9, -0.8]
     finding = RULE_FUNCTIONS["entropy_falling"](LayerSeries(100, steps, entropy=fall), AlertRules())
-    assert finding.evidence["change"] == pytest.approx(-0.45)  # from the median of the first two to -0.3
+    assert finding.evidence["change"] == pytest.approx(-0.75)  # from the median of the first two to -0.6
     told = finding.evidence["series"]["entropy"]
-    assert told == [[1, pytest.approx(0.15)], [3, -0.3], [4, -0.6], [5, -0.5]]
+    assert told == [[1, pytest.approx(0.15)], [3, -0.6], [4, -0.9], [5, -0.8]]
     assert (finding.strength, finding.severity) == (pytest.approx(1.5), "warning")
-    farther = LayerSeries(100, steps, entropy=[0.1, 0.2, 0.1, -0.5, -0.6, -0.5])
+    farther = LayerSeries(100, steps, entropy=[0.1, 0.2, 0.1, -0.9, -0.9, -0.9])
     assert RULE_FUNCTIONS["entropy_falling"](farther, AlertRules()).severity == "critical"
 
 
