@@ -15,7 +15,7 @@ import conceptmon_tb as cm
 
 ROOT = Path(__file__).parents[2]
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
-SMALL = ["--epochs", "1", "--images", "256", "--width", "4", "--no-server"]
+SMALL = ["--epochs", "1", "--images", "256", "--width", "4", "--probe-images", "300", "--no-server"]
 
 
 def run_demo(*options: str) -> "subprocess.CompletedProcess[str]":
@@ -25,10 +25,10 @@ def run_demo(*options: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def run_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """`python -m demo OPTIONS` in this process, with fewer probe images."""
+    """`python -m demo OPTIONS` in this process."""
 
     def run(*options: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["demo", *options, *SMALL, "--probe-images", "200"])
+        monkeypatch.setattr(sys, "argv", ["demo", *options, *SMALL])
         runpy.run_module("demo", run_name="__main__")
 
     precision = torch.get_float32_matmul_precision()
