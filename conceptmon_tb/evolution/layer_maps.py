@@ -55,6 +55,7 @@ class LayerMaps:
         with ExitStack() as stack:
             stack.enter_context(preserve_training_state(self._model))
             stack.enter_context(_without_backward_hooks(self._model))
+            stack.enter_context(_one_way_of_computing())
             for layer, module in self._layers.items():
 
                 def see(module: nn.Module, _args: Any, output: Any, layer: str = layer) -> Any:
@@ -220,6 +221,25 @@ def _with_tensor(given: Any, tensor: Tensor) -> Any:
         return changed
     (name, *_) = [field.name for field in dataclasses.fields(given) if getattr(given, field.name) is old]
     return dataclasses.replace(given, **{name: tensor})
+
+
+@contextmanager
+def _one_way_of_computing() -> Iterator[None]:
+    """Keep torch from computing the same in two ways, such as attention where no gradients are wanted.
+
+    They differ in the last bits, and importance counts signs: neurons that did not change would have some.
+    """
+    torch.backends.cudnn.benchmark = False  # `preserve_training_state` puts it back
+    attention = getattr(torch.backends, "mha", None)  # since torch 2.3
+    if attention is None:
+        yield
+        return
+    was = attention.get_fastpath_enabled()
+    try:
+        attention.set_fastpath_enabled(False)
+        yield
+    finally:
+        attention.set_fastpath_enabled(was)
 
 
 @contextmanager

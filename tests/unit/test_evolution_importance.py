@@ -143,14 +143,16 @@ def test_of_a_module_that_is_called_twice_the_last_call_counts() -> None:
 
 
 class Tokens(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, *, batch_first: bool = False) -> None:
         super().__init__()
         torch.manual_seed(2)
-        self.block = nn.TransformerEncoderLayer(8, 2, 8)  # (tokens, batch, dim)
+        self.block = nn.TransformerEncoderLayer(8, 2, 8, batch_first=batch_first)
         self.head = nn.Linear(8, 3)
+        self.tokens = 1 if batch_first else 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.block(x.flatten(2).permute(2, 0, 1)).mean(0))
+        tokens = x.flatten(2).permute(0, 2, 1) if self.tokens else x.flatten(2).permute(2, 0, 1)
+        return self.head(self.block(tokens).mean(self.tokens))
 
 
 def test_a_neuron_of_a_transformer_changes_at_all_its_tokens() -> None:
@@ -161,6 +163,17 @@ def test_a_neuron_of_a_transformer_changes_at_all_its_tokens() -> None:
     expected = np.zeros((3, 8))
     expected[:, 4] = 3 * before.head.weight.detach()[:, 4]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["conv", "transformer"])
+def test_neurons_that_did_not_change_have_no_importance_at_all(kind: str) -> None:
+    # With and without gradients torch may compute in different ways, which differ in the last bits.
+    if kind == "conv":
+        net, images, layers = make_net(0, torch.float32), make_images(8).float(), LAYERS
+    else:
+        net, images, layers = Tokens(batch_first=True), torch.randn(8, 8, 2, 2), ["block", "block.linear1"]
+    table = important_evolutions(net, copy.deepcopy(net), images, [0] * 8, layers, from_step=0, to_step=1)
+    assert (table.positive.sum(), np.abs(table.sensitivity).max()) == (0, 0)
 
 
 def test_a_neuron_that_is_not_finite_has_no_rank() -> None:
@@ -252,6 +265,7 @@ def trace(net: nn.Module) -> tuple[object, ...]:
         [(m.training, len(m._forward_hooks), list(m._backward_hooks)) for m in net.modules()],
         (random.getstate(), numpy_state[1].tobytes(), torch.get_rng_state().numpy().tobytes()),
         (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        (torch.backends.mha.get_fastpath_enabled(), torch.backends.cudnn.benchmark),
     )  # fmt: skip
 
 
