@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conceptmon_tb.csv_text import csv_text
+from conceptmon_tb.evolution_records import Evolutions
 from conceptmon_tb.metadata import json_bytes
 from conceptmon_tb.reader import Run
 from conceptmon_tb.snapshot import ConceptSnapshot
@@ -72,6 +73,21 @@ def metric_columns(
         ValueError: As for `neuron_columns`.
     """
     return stack_columns([_metrics_of(*chosen) for chosen in _chosen(run, layers, steps)])
+
+
+def evolution_columns(run: Run, layers: Sequence[str] | None = None) -> Columns:
+    """Give how important every neuron's evolution is to every class, for each pair of epochs with a table.
+
+    Args:
+        run: From `read_run`.
+        layers: Layers wanted; None: all.
+
+    Returns:
+        Columns `(rows,)`, sorted by pair, class, layer and neuron: `from_step`, `to_step`, `class`, `layer`,
+        `neuron`, `score` (Eq. 7.9), `sensitivity` (NaN for a neuron that is not finite), `images` of the
+        class; empty for a run without tables.
+    """
+    return stack_columns([_evolutions_of(table, layers) for table in run.evolutions])
 
 
 def embeddings(
@@ -229,6 +245,23 @@ def _neurons_of(layer: str, step: int, snapshot: ConceptSnapshot) -> Columns:
     if snapshot.descriptions:
         columns["description"] = np.array(snapshot.descriptions, object)
     return columns
+
+
+def _evolutions_of(table: Evolutions, layers: Sequence[str] | None) -> Columns:
+    names = np.repeat(np.array([*table.layers], object), table.neurons)
+    neurons = np.concatenate([np.arange(count) for count in table.neurons])
+    kept = np.isin(names.astype(str), table.layers if layers is None else layers)
+    classes, number = len(table.classes), int(kept.sum())
+    return {
+        "from_step": np.full(classes * number, table.from_step, np.int64),
+        "to_step": np.full(classes * number, table.to_step, np.int64),
+        "class": np.repeat(np.array([*table.classes], object), number),
+        "layer": np.tile(names[kept], classes),
+        "neuron": np.tile(neurons[kept], classes),
+        "score": table.score[:, kept].ravel(),
+        "sensitivity": table.sensitivity[:, kept].ravel(),
+        "images": np.repeat(table.num_images.astype(np.int64), number),
+    }
 
 
 def _metrics_of(layer: str, step: int, snapshot: ConceptSnapshot) -> Columns:

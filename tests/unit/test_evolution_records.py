@@ -15,6 +15,7 @@ import conceptmon_tb as cm
 from conceptmon_tb.event_files import event_files
 from conceptmon_tb.evolution_records import Evolutions, pack_evolutions, unpack_evolutions
 from conceptmon_tb.evolution_writing import add_evolutions
+from conceptmon_tb.export import evolution_columns
 from conceptmon_tb.metadata import (
     PayloadError,
     evolutions_tag,
@@ -180,6 +181,25 @@ def test_a_damaged_table_costs_itself_alone(tmp_path: Path) -> None:
     run = cm.read_run(tmp_path)
     assert [one.to_step for one in run.evolutions] == [2]
     assert any("concepts/evolutions/0/1" in warning for warning in run.warnings)
+
+
+def test_tables_are_columns_for_notebooks(tmp_path: Path) -> None:
+    with cm.ConceptWriter(tmp_path, strict=True) as writer:
+        write_epochs(writer)
+        assert evolution_columns(cm.read_run(tmp_path)) == {}
+        for steps in ((0, 2), (0, 1)):
+            writer.add_evolutions(make_table(steps, seed=steps[1]))
+    run = cm.read_run(tmp_path)
+    columns = evolution_columns(run)
+    assert {name: len(values) for name, values in columns.items()} == dict.fromkeys(columns, 2 * 3 * 12)
+    for row in range(0, 72, 5):
+        table = run.evolutions[row // 36]
+        named = table.ranked(columns["class"][row], columns["layer"][row])
+        (found,) = [one for one in named if one.neuron == columns["neuron"][row]]
+        told = tuple(columns[name][row] for name in ("from_step", "to_step", "score", "sensitivity"))
+        assert told == (found.from_step, found.to_step, found.score, found.sensitivity)
+        assert columns["images"][row] == table.num_images[table.classes.index(columns["class"][row])]
+    assert set(evolution_columns(run, ["layer1"])["layer"]) == {"layer1"}
 
 
 # ---- a stranger's log ----
