@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
-
-import atheris
-
-with atheris.instrument_imports(include=["conceptmon_tb"]):
-    from tests.fuzz.targets import TARGETS, seeds
 
 
 def main() -> None:
     """Run a campaign; it ends with the first finding or when the time is over."""
+    # The ordinary tests import every module, and have no atheris.
+    import atheris
+
+    with atheris.instrument_imports(include=["conceptmon_tb"]):
+        from tests.fuzz.targets import TARGETS, seeds
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--seconds", type=int, default=300)
-    parser.add_argument("--corpus", type=Path, default=Path("/tmp/conceptmon-fuzz"))
+    parser.add_argument("--corpus", type=Path, default=Path(tempfile.gettempdir()) / "conceptmon-fuzz")
     arguments = parser.parse_args()
     corpus = arguments.corpus / arguments.target
     corpus.mkdir(parents=True, exist_ok=True)
