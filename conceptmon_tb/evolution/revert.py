@@ -125,6 +125,7 @@ def revert_test(
     num_images: int = NUM_IMAGES,
     repeats: int = REPEATS,
     bins: int = BINS,
+    top: int = 1,
     batch_size: int = 64,
     model: ModelSource | None = None,
     forward: Forward | None = None,
@@ -133,7 +134,7 @@ def revert_test(
     """Measure the change in accuracy when evolutions are reverted, by their importance.
 
     For every repeat: draw images of each class; rank each layer's neurons by importance on them (Eq. 7.9);
-    revert one bin in one layer, and measure top-1 accuracy on the same images. Neither model is altered.
+    revert one bin in one layer, and measure accuracy on the same images. Neither model is altered.
 
     Args:
         before: The model at the earlier epoch: a module, a state dict or a checkpoint.
@@ -148,6 +149,7 @@ def revert_test(
             class at most: samples that are all the same would say nothing of the deviation.
         repeats: Independent samples.
         bins: Into how many parts of equal size neurons are divided.
+        top: An image counts as recognised when its class is among so many of the largest logits.
         batch_size: Images at once.
         model: What state dicts and checkpoints are loaded into, where neither epoch is a module.
         forward: How to get logits from the model; None: `model(images)`.
@@ -168,6 +170,7 @@ def revert_test(
     most = check_count("num_images", num_images, _MOST)
     size = check_count("batch_size", batch_size, _MOST)
     runs, parts = check_count("repeats", repeats, _MOST), check_count("bins", bins, 100)
+    places = check_count("top", top, _MOST)
     if from_step >= to_step:
         raise ValueError(f"from_step must be before to_step, got {from_step} and {to_step}")
     earlier, later = open_models(before, after, model)
@@ -177,7 +180,7 @@ def revert_test(
             rng = np.random.default_rng([seed, repeat])
             numbers = chosen.sample(most, rng, share=0.5 if runs > 1 else 1.0)
             table = measure_evolutions(old, new, chosen, numbers, (from_step, to_step), size)
-            hits = _count_hits(old, new, chosen, numbers, divide(table, parts, rng), size)
+            hits = _count_hits(old, new, chosen, numbers, divide(table, parts, rng), size, places)
             accuracy = hits / table.num_images[:, None, None]
             accuracies.append(accuracy[:, 0, 0])
             changes.append(accuracy[:, 1:] - accuracy[:, :1])
@@ -233,8 +236,9 @@ def _count_hits(
     chosen: npt.NDArray[np.int64],
     divided: dict[str, BoolArray],
     batch_size: int,
+    top: int,
 ) -> npt.NDArray[np.float64]:
-    """Images whose class has the largest logit.
+    """Images whose class is among the largest logits.
 
     Returns:
         `(classes, 1 + bins, layers)`: as it is, the same for all layers, and with each bin reverted.
@@ -243,15 +247,18 @@ def _count_hits(
     hits = np.zeros((len(images.classes), 1 + bins, len(divided)))
     for batch, labels, rows in images.batches(chosen, batch_size):
         earlier = old.take(batch)[1]
-        np.add.at(hits[:, 0], rows, _is_right(new.take(batch)[0], labels)[:, None])
+        np.add.at(hits[:, 0], rows, _is_right(new.take(batch)[0], labels, top)[:, None])
         for at, (layer, members) in enumerate(divided.items()):
             for part in range(bins):
                 neurons = torch.from_numpy(members[rows, part])
                 logits = new.run_with(batch, layer, earlier[layer], neurons)
-                np.add.at(hits[:, 1 + part, at], rows, _is_right(logits, labels))
+                np.add.at(hits[:, 1 + part, at], rows, _is_right(logits, labels, top))
     return hits
 
 
-def _is_right(logits: Tensor, labels: Tensor) -> BoolArray:
-    right: BoolArray = (logits.argmax(dim=1).cpu() == labels).numpy()
+def _is_right(logits: Tensor, labels: Tensor, top: int) -> BoolArray:
+    if top >= logits.shape[1]:
+        raise ValueError(f"top must be less than the model's {logits.shape[1]} logits, got {top}")
+    largest = logits.topk(top, dim=1).indices.cpu()
+    right: BoolArray = (largest == labels[:, None]).any(dim=1).numpy()
     return right

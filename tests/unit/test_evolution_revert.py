@@ -96,6 +96,18 @@ def test_accuracy_changes_are_those_of_the_network_put_together_by_hand() -> Non
                 assert test.change[0, row, at, part] == pytest.approx(change, abs=1e-6)
 
 
+def test_accuracy_may_be_that_of_the_largest_few_logits() -> None:
+    before, after, images = make_net(4), make_net(5), make_images(30)
+    labels = torch.arange(30) % 3
+    arguments = (before, after, images, labels, ["3"])
+    test = revert_test(*arguments, from_step=0, to_step=1, repeats=1, top=2)
+    largest = restated(before, after, images, 3, []).topk(2).indices
+    expected = [float((largest[labels == row] == row).any(1).double().mean()) for row in range(3)]
+    assert test.accuracy[0].tolist() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="top must be less than the model's 3 logits, got 3"):
+        revert_test(*arguments, from_step=0, to_step=1, repeats=1, top=3)
+
+
 def planted(width: int = 8) -> tuple[nn.Sequential, nn.Sequential, Tensor, Tensor]:
     """Neuron 5 alone learns to tell class 1 from class 0; the others evolve to no effect."""
     torch.manual_seed(0)
