@@ -44,7 +44,8 @@ made by the test that it names, after all that the test asserts held; a test tha
 *Times* counts inputs, faults or requests; *lost* is what a user would miss of what was whole before.
 
 Event files are shared between people. Two promises are tested here: a log from a stranger cannot hurt whoever
-looks at it, and a fault costs no data that was written, and no training.
+looks at it ([SECURITY.md](../SECURITY.md) says what that means), and a fault costs no data that was written,
+and no training ([resume.md](resume.md) says what each case does).
 """
 
 Note = Callable[..., None]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.reliability.notes import ROOT, Note, Notes, Row, as_document, read_document
+from tests.reliability.notes import DOCUMENT, ROOT, Note, Notes, Row, as_document, read_document
 
+CALL = r"\breliability\(\s*area="
 NOTING = """
 import pytest
 
@@ -86,3 +88,20 @@ def test_rows_are_in_the_order_of_areas_whatever_the_order_of_tests() -> None:
 def test_a_note_that_says_nothing_is_refused(reliability: Note, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         reliability(**{"area": "faults", "tried": "a", "count": 1, "lost": "nothing", **wrong})
+
+
+def test_the_document_names_all_files_that_note_something_and_no_test_that_is_gone(
+    pytestconfig: pytest.Config,
+) -> None:
+    if pytestconfig.getoption("--write-reliability"):
+        pytest.skip("the document is being written")
+    tests = ROOT / "tests"
+    named = {row.test for row in read_document(DOCUMENT.read_text(encoding="utf-8"))}
+    texts = {
+        path: path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py") if path != Path(__file__)
+    }
+    noting = {str(path.relative_to(tests)) for path, text in texts.items() if re.search(CALL, text)}
+    assert noting <= {test.partition("::")[0] for test in named}
+    for test in named:
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in texts[tests / file]

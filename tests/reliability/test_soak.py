@@ -10,11 +10,11 @@ from benchmarks.soak.soaking import soak
 from benchmarks.soak.trends import Samples, Trend
 from tests.reliability.notes import Note
 
-SECONDS, EPOCHS, PACE = 12.0, 30, 0.1
+SECONDS, EPOCHS, PACE = 12.0, 20, 0.1
 
 
 def test_handles_and_threads_stay_while_runs_come_and_go(reliability: Note) -> None:
-    samples, epochs, wrong = soak(SECONDS, pace=PACE, epochs=EPOCHS, sample_seconds=0.25, loaded_seconds=2.0)
+    samples, epochs, wrong = soak(SECONDS, pace=PACE, epochs=EPOCHS, sample_seconds=0.25, loaded_seconds=1.4)
     assert wrong == []
     assert epochs > 3 * EPOCHS
     checked = 0

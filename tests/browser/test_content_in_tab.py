@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import Window, browser, page
+from tests.browser.conftest import Window
 from tests.browser.tab import Tab
 from tests.browser.test_share import choose, save
 from tests.reliability.attacks import EMBEDDINGS, HARMLESS, PAGES, SPACES
 from tests.reliability.hostile import NAMES, TEXTS, WHOLE, write_attacked, write_hostile_content
 from tests.reliability.notes import Note
 from tests.servers import TensorBoardServer
-
-__all__ = ["browser", "page"]
 
 WORDS, NAMED, PAGE = "words", "layers", "page"
 LAYERS = {"plain": len(TEXTS), "second": 5}
