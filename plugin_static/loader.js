@@ -62,7 +62,7 @@ export function startLoader(store, api) {
     });
     const listed = store.index.peek()?.runs ?? {};
     // What is shown stays when it is gone from the list: a TensorBoard that was started again lists runs one by one.
-    if (Object.keys(listed).length && store.layer.peek() === null && !(store.layerName.peek() in (listed[store.primary.peek()]?.layers ?? {}))) chooseFirst(store);
+    if (Object.keys(listed).length && store.layer.peek() === null && !(store.layerName.peek() in (listed[store.primary.peek()]?.layers ?? byName()))) chooseFirst(store);
     // A link may name a run alone: then it is shown at our layer.
     if (store.compared.peek().some(({ layer }) => !layer)) store.compared.value = store.compared.peek().map(({ run, layer }) => ({ run, layer: layer || store.layerName.peek() }));
   });
@@ -76,7 +76,7 @@ export function startLoader(store, api) {
       api.timeline(run),
       api.alerts(run).catch(() => ({ checked: [], alerts: [] })),
       api.scalarTags(run).catch(() => ({ tags: [] })),
-      api.images(run).catch(() => ({ tile: 0, pages: [] })),
+      api.images(run).catch(() => ({ tile: 0, pages: [], skipped: [] })),
       // A space that cannot be read costs its own steps their words; the index tells what is wrong with it.
       ...missing.map((fingerprint) => api.space(run, fingerprint).catch((error) => { if (error instanceof ApiError) return null; throw error; })),
     ]);
@@ -131,12 +131,12 @@ export function startLoader(store, api) {
         if (listed.layers[name]) listLayer(run, name, listed.layers[name]);
       }
       letGo(store, shown);
-      forgetRemoved(store, shown).forEach((run) => { delete fetched[run]; });
+      forgetRemoved(store, shown).forEach((run) => { fetched.delete(run); });
     }));
   });
 
   /** Nothing more is asked for of what is not in the log (any more). @param {import('./source.js').Source} source */
-  const isListed = ({ run, name }) => name in (store.index.value?.runs[run]?.layers ?? {});
+  const isListed = ({ run, name }) => name in (store.index.value?.runs[run]?.layers ?? byName());
 
   effect(() => {
     void ended.value;
@@ -216,7 +216,7 @@ function letGo(store, shown) {
 function forgetRemoved(store, shown) {
   const kept = new Set([...store.runNames.peek(), ...shown.map(({ run }) => run)]);
   const gone = Object.keys(store.runs.peek()).filter((run) => !kept.has(run));
-  if (gone.length) store.runs.value = Object.fromEntries(Object.entries(store.runs.peek()).filter(([run]) => kept.has(run)));
+  if (gone.length) store.runs.value = byName(Object.fromEntries(Object.entries(store.runs.peek()).filter(([run]) => kept.has(run))));
   return gone;
 }
 

@@ -257,7 +257,7 @@ export function createStore() {
     layerName.value = name;
     // Runs that were shown at our layer follow us to the new one, where they have it.
     const listed = index.peek()?.runs ?? {};
-    compared.value = compared.peek().map((one) => (one.layer === before && name in (listed[one.run]?.layers ?? {}) ? { ...one, layer: name } : one))
+    compared.value = compared.peek().map((one) => (one.layer === before && name in (listed[one.run]?.layers ?? byName()) ? { ...one, layer: name } : one))
       .filter((one) => keyOf(one) !== keyOf({ run: primary.peek(), layer: name }));
     forget();
   });

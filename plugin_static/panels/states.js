@@ -5,6 +5,7 @@ import { calm } from '../map/calm.js';
 import { formatNumber } from '../model/format.js';
 import { KIND } from '../model/paint.js';
 import { describeProblem, judgeAge, loadingProgress, noticesOf } from '../model/states.js';
+import { byName } from '../model/text.js';
 import { healthOf, strangers } from './compare/columns.js';
 import { healthBadge } from './compare/health.js';
 import { explain } from './explain.js';
@@ -61,7 +62,7 @@ function situationOf(store, source) {
   const wallTimes = source.wallTimes.value;
   const note = noteOf(store, source);
   return {
-    index, layer: source.name, gone: source.layer.value !== null && !(source.name in (index?.layers ?? {})), note: source !== store.first.value && note === noteOf(store, store.first.value) ? '' : note, summary,
+    index, layer: source.name, gone: source.layer.value !== null && !(source.name in (index?.layers ?? byName())), note: source !== store.first.value && note === noteOf(store, store.first.value) ? '' : note, summary,
     threshold: store.threshold.value, logged: source.metricsNow.value?.threshold ?? null,
     drawn: kinds && kinds.reduce((sum, kind) => sum + Number(kind === KIND.FULL || kind === KIND.FAINT), 0),
     lacksImages: (store.focus.value?.run === source.run || store.pinned.value.some(({ run }) => run === source.run)) && source.space.value !== null && source.data.value.tiles.size === 0,
