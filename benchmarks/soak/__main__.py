@@ -39,7 +39,8 @@ seconds a reader in Chromium chooses the newest run, changes layers and panels, 
 amount to hold. The first third is warm-up. The slope is that of a line through the means of {BLOCKS} blocks
 of time, with its 95% interval. Something *grows* when the slope is surely above zero and what it adds in the
 time that was judged is more than {TOLERATED["MiB"]:.0%} of the level (memory) or one (numbers). Memory is the
-resident set; the page's is what its process has for itself, and its heap is read after a collection.
+resident set; the page's is what its process has for itself, after a collection of garbage and a notice of
+memory pressure, at which Chromium empties its caches. The data server is TensorBoard's own.
 
 {table}
 

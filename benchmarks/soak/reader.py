@@ -37,6 +37,9 @@ ARGUMENTS = (
 )
 COMMANDS, ANSWERS = 3, 4  # the file descriptors at which Chromium listens and answers
 START_SECONDS, TRY_SECONDS = 60.0, 5.0
+EMPTY_SECONDS = (
+    0.2  # until decoded pictures and compiled code are gone, which Chromium keeps while it has room
+)
 KEYS = {"Home": 36, "End": 35}
 # In the tab's frame: errors are kept, and elements are waited for.
 PREPARE = """
@@ -119,8 +122,10 @@ class Reader:
             self.failed.append(f"act {number}: {error}")
 
     def weigh(self) -> dict[tuple[str, str], float]:
-        """What the page holds, after its garbage was collected."""
+        """What the page holds, after its garbage was collected and its caches were emptied."""
         self._call("HeapProfiler.collectGarbage")
+        self._call("Memory.simulatePressureNotification", level="critical")
+        time.sleep(EMPTY_SECONDS)
         metrics = {m["name"]: m["value"] for m in self._call("Performance.getMetrics")["metrics"]}
         return {
             ("page: memory", "MiB"): self._page_memory() / MIB,

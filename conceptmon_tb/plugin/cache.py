@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -56,10 +58,19 @@ class PayloadCache:
                 self._bytes -= _weight(dropped)
 
     def drop(self, is_gone: Callable[[Hashable], bool]) -> None:
-        """Drop the payloads whose key is gone."""
+        """Drop the payloads whose key is gone, and give their memory back to the system."""
         with self._lock:
-            for key in [key for key in self._payloads if is_gone(key)]:
+            gone = [key for key in self._payloads if is_gone(key)]
+            for key in gone:
                 self._bytes -= _weight(self._payloads.pop(key))
+        if gone:
+            _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Ask the C library for freed memory: glibc keeps it for each of the many threads that requests had."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # other C libraries have no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _weight(payload: Payload) -> int:
