@@ -119,7 +119,7 @@ class _Collected:
                     place = f"{path.name}: record {record.number} at byte {record.offset}"
                     self._warnings.append(f"{place}: {record.damage.reason}")
                 for event in self._parse(record):
-                    self._take_event(event)
+                    self._take_event(event, damaged=record.damage is not None)
         except OSError as error:
             self._warnings.append(f"{path.name}: cannot be read ({error.strerror or error})")
 
@@ -184,20 +184,22 @@ class _Collected:
             evolutions,
         )
 
-    def _take_event(self, event: Any) -> None:
+    def _take_event(self, event: Any, *, damaged: bool) -> None:
         if event.HasField("session_log") and event.session_log.status == event_pb2.SessionLog.START:
             self._purge(event.step)
         self._training.take_event(event)
         for value in event.summary.value if event.HasField("summary") else ():
             kind = _kind(value.tag)
             if kind is not None and value.HasField("tensor"):
-                self._take_payload(value.tag, kind, event.step, value.tensor)
+                self._take_payload(value.tag, kind, event.step, value.tensor, damaged)
 
-    def _take_payload(self, tag: str, kind: str, step: int, tensor: Any) -> None:
+    def _take_payload(self, tag: str, kind: str, step: int, tensor: Any, damaged: bool) -> None:
         try:
             payload = unpack_payload(tensor.string_val[0] if tensor.string_val else tensor.tensor_content)
             check_payload(payload, kind, step)
         except PayloadError as error:
+            if damaged and step in self._payloads[tag]:
+                return  # the step that a damaged record names may be another one's
             self._bad[tag, step] = str(error)
             self._payloads[tag].pop(step, None)
             if isinstance(error, NewerSchemaError):

@@ -141,6 +141,14 @@ def test_every_flipped_bit_is_noticed_and_costs_one_epoch_at_most(
         )
 
 
+def test_a_damaged_record_that_names_another_step_leaves_that_one_alone(log: Log, tmp_path: Path) -> None:
+    record = log.epochs[HIT]
+    data = bytearray(log.data)
+    data[log.data.index(bytes((0x10, HIT)), record.offset + HEADER_BYTES) + 1] = 0  # now of step 0
+    run = read_run(log.write(tmp_path / "run", bytes(data)))
+    assert same_as_written(run, log.run) == [step for step in range(EPOCHS) if step != HIT]
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_the_doctor_saves_all_other_epochs(log: Log, tmp_path: Path, field: str, reliability: Note) -> None:
     log.write(tmp_path / "logs" / "run", log.flipped(log.epochs[HIT], field, 21))

@@ -53,7 +53,7 @@ def test_the_value_is_what_the_monitors_functions_give_in_a_row() -> None:
     similarity = functional.cos_cubed(activations.requires_grad_(), concepts)
     embedding = functional.embed_neurons(similarity, text, 0.01)
     expected = functional.anchor_distance(embedding, text)
-    assert batch_anchor_distance(activations, concepts, text).item() == pytest.approx(
+    assert batch_anchor_distance(activations, concepts, text, temperature=0.01).item() == pytest.approx(
         expected.item(), abs=2e-5
     )
 
