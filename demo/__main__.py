@@ -20,10 +20,15 @@ from demo.training import HEALTHY, POOR, train
 
 LAYERS = ["layer2", "layer3", "layer4"]
 ANCHORS = ["texture", "airplane", "flower", "wheel", "forest", "red"]
+CONCEPT_EVO = "conceptevo"
+STORIES = ("concept-monitor", CONCEPT_EVO)
 
 
 def main() -> None:
     """Runs the demo from the command line."""
+    if chosen_story() == CONCEPT_EVO:
+        tell_concept_evo()
+        return
     args = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     started = time.perf_counter()
@@ -51,12 +56,39 @@ def main() -> None:
         print(f"To see them: {sys.executable} -m tensorboard.main --logdir {args.logdir}")
 
 
+def chosen_story() -> str:
+    """Which story is asked for; its options are parsed by itself."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--story", choices=STORIES, default=STORIES[0])
+    return str(first.parse_known_args()[0].story)
+
+
+def tell_concept_evo() -> None:
+    """The story of ConceptEvo, `python -m demo.conceptevo`, and TensorBoard."""
+    from demo.conceptevo import story
+
+    mine = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    mine.add_argument("--story")
+    mine.add_argument("--port", type=positive_int, default=6006)
+    mine.add_argument("--no-server", dest="server", action="store_false")
+    args, others = mine.parse_known_args()
+    logdir = story.main(others)
+    if args.server:
+        serve(logdir, args.port)
+
+
 def parse_arguments() -> argparse.Namespace:
     """The demo's options."""
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         description="Train a small network under Concept Monitor and open TensorBoard.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--story",
+        choices=STORIES,
+        default=STORIES[0],
+        help="conceptevo: three kinds of network on one map; its options: --story conceptevo --help",
     )
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="images in class folders (default: the picture world)"

@@ -20,6 +20,7 @@ Penalty = Callable[[Tensor], Tensor]
 
 _WARM_UP = 0.05
 _MOMENTUM, _WEIGHT_DECAY = 0.9, 5e-4
+_ADAPTIVE_WEIGHT_DECAY = 0.02
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Recipe:
         schedule: Whether the rate warms up and follows a cosine; else it stays fixed (section 2.3.2).
         attack: Changes every batch before the network learns from it (section 4.0.2).
         penalty: Gives, for as long as a network is trained, what is added to its loss (Eq. 3.2).
+        adaptive: AdamW in place of SGD, for networks without batch norms; rates are much lower then.
     """
 
     epochs: int
@@ -41,6 +43,7 @@ class Recipe:
     schedule: bool = True
     attack: Attack | None = None
     penalty: Callable[[nn.Module], AbstractContextManager[Penalty]] | None = None
+    adaptive: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,7 @@ def fit(network: nn.Module, task: Task, recipe: Recipe, *, name: str, progress: 
         name: For the progress bar.
         progress: Whether to show it.
     """
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=recipe.learning_rate, momentum=_MOMENTUM, weight_decay=_WEIGHT_DECAY
-    )
+    optimizer = make_optimizer(network, recipe)
     steps = max(1, len(task.pictures.train_labels) // recipe.batch) * recipe.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(recipe, step, steps))
     bar = tqdm(range(1, recipe.epochs + 1), desc=name, unit="epoch", disable=not progress)
@@ -78,6 +79,17 @@ def fit(network: nn.Module, task: Task, recipe: Recipe, *, name: str, progress: 
             scalars = _one_epoch(network, task, recipe, penalty, optimizer, schedule)
             bar.set_postfix({tag: f"{value:.3f}" for tag, value in scalars.items()})
             yield Epoch(number, scalars | {"learning_rate": rate})
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimizer of a recipe."""
+    if recipe.adaptive:
+        return torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, weight_decay=_ADAPTIVE_WEIGHT_DECAY
+        )
+    return torch.optim.SGD(
+        network.parameters(), lr=recipe.learning_rate, momentum=_MOMENTUM, weight_decay=_WEIGHT_DECAY
+    )
 
 
 def rate_factor(recipe: Recipe, step: int, steps: int) -> float:

@@ -111,7 +111,7 @@ def compare(
     """Measure and log importance, and revert evolutions, for each pair of epochs."""
     task = Task(pictures, torch.device("cpu"))
     network = SmallResNet(len(pictures.classes), args.width, pictures.size)
-    images, labels = _Inputs(task), pictures.train_labels
+    images, labels = Inputs(task), pictures.train_labels
     tests = []
     with cm.ConceptWriter(args.logdir) as writer:
         for first, last in pairs:
@@ -126,7 +126,7 @@ def compare(
     return tests
 
 
-class _Inputs:
+class Inputs:
     """Training pictures as the network sees them, one by one."""
 
     def __init__(self, task: Task) -> None:
