@@ -135,7 +135,7 @@ def find_intruders(
     judge: npt.NDArray[np.floating],
     identity: Ids,
     source: Ids,
-    trials: int = 2000,
+    trials: int = 1000,
     seed: int = 0,
 ) -> float:
     """Put five neurons of a group beside one of another, and let a judge pick the odd one out (Fig. 7.4).
