@@ -146,8 +146,8 @@ def find_intruders(
         groups: `(neurons,)` the group of each, -1 for none.
         judge: `(neurons, dim)` what the judge sees of each.
         identity: `(neurons,)` equal for one neuron at several epochs: the five are different neurons.
-        source: `(neurons,)` number of the network and epoch; where there are several, the five are of two at
-            least.
+        source: `(neurons,)` number of the network and epoch. Where there are several, groups of a single one
+            are left out, and the five are spread over them as evenly as the group allows.
         trials: How many questions.
         seed: Of the questions.
 
@@ -177,14 +177,15 @@ def find_intruders(
 
 
 def _draw_five(own: Ids, identity: Ids, source: Ids, random: np.random.Generator) -> Ids:
-    """Five different neurons, of two sources at least where the group has several."""
-    several = len(np.unique(source[own])) > 1
-    while True:
-        drawn = random.permutation(own)
-        _, first = np.unique(identity[drawn], return_index=True)
-        five = drawn[np.sort(first)[:MEMBERS]]
-        if not several or len(np.unique(source[five])) > 1:
-            return five
+    """Five different neurons, one of each source in turn: else they would mostly be of the largest one."""
+    drawn = random.permutation(own)
+    order = np.argsort(source[drawn], kind="stable")
+    _, start, count = np.unique(source[drawn][order], return_index=True, return_counts=True)
+    turn = np.empty(len(drawn), np.int64)
+    turn[order] = np.arange(len(drawn)) - np.repeat(start, count)
+    drawn = drawn[np.argsort(turn, kind="stable")]
+    _, first = np.unique(identity[drawn], return_index=True)
+    return drawn[np.sort(first)[:MEMBERS]]
 
 
 def turn_onto(neurons: Neurons, target: Neurons) -> Neurons:
