@@ -58,12 +58,15 @@ class Neighbours(NamedTuple):
 
     Attributes:
         area: Area under the curve of "same concept" by cosine, over all pairs; 0.5 is chance.
+        balanced: The same over the pairs of each concept's neurons, and of these the mean: a concept that
+            many neurons detect counts no more than others.
         nearest: Share of neurons whose nearest neighbour detects the same.
         chance: That share for a neighbour drawn at random.
         pairs: Pairs that were compared.
     """
 
     area: float
+    balanced: float
     nearest: float
     chance: float
     pairs: int
@@ -108,7 +111,7 @@ def compare_neighbours(pairs: Iterable[tuple[Neurons, Neurons]]) -> Neighbours:
     Returns:
         The figures over all pairs together; NaN where no two neurons detect the same, or all do.
     """
-    scores, sames, hits, chances = [], [], [], []
+    scores, sames, owners, hits, chances = [], [], [], [], []
     for one, other in pairs:
         ours, theirs = (np.flatnonzero(each.known & (each.concept >= 0)) for each in (one, other))
         same = one.concept[ours][None, :] == other.concept[theirs][:, None]
@@ -117,13 +120,17 @@ def compare_neighbours(pairs: Iterable[tuple[Neurons, Neurons]]) -> Neighbours:
         alike = np.where(allowed, cosines(other.vectors[theirs], one.vectors[ours]), -np.inf)
         scores.append(alike[allowed])
         sames.append(same[allowed])
+        owners.append(np.broadcast_to(one.concept[ours], alike.shape)[allowed])
         with_choice = np.flatnonzero(allowed.any(axis=1))
         hits.append(same[with_choice, alike[with_choice].argmax(axis=1)] if len(with_choice) else [])
         chances.append((same & allowed)[with_choice].sum(axis=1) / allowed[with_choice].sum(axis=1))
-    score, same = np.concatenate(scores), np.concatenate(sames)
+    score, same, owner = np.concatenate(scores), np.concatenate(sames), np.concatenate(owners)
     hit, chance = np.concatenate(hits), np.concatenate(chances)
+    areas = [area_under_curve(score[owner == each], same[owner == each]) for each in np.unique(owner)]
+    known = [area for area in areas if np.isfinite(area)]
     return Neighbours(
         area_under_curve(score, same),
+        float(np.mean(known)) if known else float("nan"),
         float(hit.mean()) if len(hit) else float("nan"),
         float(chance.mean()) if len(chance) else float("nan"),
         len(score),

@@ -63,7 +63,7 @@ def draw_map(runs: Mapping[str, Run], detected: Mapping[str, list[str]]) -> Figu
         runs: By name.
         detected: By network, the concept that each neuron detects by the ground truth, "" for none.
     """
-    figure = make_figure(1 + len(KINDS), height=3.2)
+    figure = make_figure(1 + len(KINDS), height=2.7)
     together, *alone = figure.axes
     colors = dict(zip(shared_concepts(detected), CONCEPT_COLORS, strict=False))
     for axes, name in zip(alone, KINDS, strict=True):
@@ -76,9 +76,11 @@ def draw_map(runs: Mapping[str, Run], detected: Mapping[str, list[str]]) -> Figu
             axes.scatter(*places[words == word].T, s=14, color=color, linewidths=0)
         axes.set_title(KINDS[name].title + (", the base" if name == BASE else ""))
     together.set_title("all three, at their last epoch")
-    together.legend(frameon=False, fontsize=7, loc="upper left", handletextpad=0.1, borderpad=0.1)
+    together.legend(frameon=False, fontsize=7, loc="best", handletextpad=0.1, borderpad=0.1)
+    everywhere = np.concatenate([last_positions(runs[name], name) for name in KINDS])
+    low, high = np.nanmin(everywhere, axis=0) - 0.06, np.nanmax(everywhere, axis=0) + 0.06
     for axes in figure.axes:
-        axes.set(xlim=(-1.12, 1.12), ylim=(-1.12, 1.12), xticks=[], yticks=[], aspect="equal")
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[], aspect="equal")
         axes.spines[:].set_visible(True)
     handles = [mpl.patches.Patch(color=color, label=word) for word, color in colors.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) or 1, frameon=False)
@@ -110,7 +112,7 @@ def draw_alignment(alignment: Mapping[str, Any]) -> Figure:
         values = figures.drift(method)
         right.bar(place, values.mean(), yerr=values.std(), color=METHOD_COLORS[method], width=0.8)
     right.set(title="drift", xticks=[])
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

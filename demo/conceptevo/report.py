@@ -145,6 +145,7 @@ def alignment_lines(alignment: Mapping[str, Any]) -> Iterator[str]:
     yield f"Epochs {steps} of each network. Means ± deviation over seeds of the embedding."
     for figure, title, form, chance in (
         ("area", "AUC of 'same concept' by cosine; chance is 0.50", ".2f", None),
+        ("balanced", "the same, each concept counting alike", ".2f", None),
         ("nearest", "neurons whose nearest neighbour detects the same", ".0%", "chance"),
         (
             "grouped",

@@ -147,7 +147,7 @@ def a_turn(seed: int) -> np.ndarray:
 
 def test_neighbours_that_share_concepts_are_told_from_those_that_do_not() -> None:
     near = compare_neighbours([(planted("a", 1, 0.1), planted("b", 1, 0.1, seed=1))])
-    assert near.area > 0.999
+    assert min(near.area, near.balanced) > 0.999
     assert near.nearest == 1
     assert near.chance == pytest.approx(1 / CONCEPTS)
     assert near.pairs == (12 * CONCEPTS) ** 2
@@ -173,6 +173,21 @@ def test_neighbours_are_counted_as_by_a_loop_over_pairs_without_the_neuron_itsel
     found = compare_neighbours([(one, other)])
     assert found.pairs == len(pairs)
     assert found.area == pytest.approx(wins / ways, abs=1e-6)
+
+
+def test_a_concept_that_many_neurons_detect_counts_no_more_than_others_where_concepts_count_alike() -> None:
+    one, other = planted("a", 1, 0.1), planted("b", 1, 0.1, seed=1)
+    random = np.random.default_rng(2)
+    rare = one.concept > 0  # of all concepts but the first, places mean nothing
+    one.vectors[rare] = random.standard_normal((int(rare.sum()), DIM))
+    first = np.flatnonzero(one.concept == 0)
+    many = np.concatenate([np.repeat(first, 20), np.flatnonzero(rare)])
+    crowd = Neurons(
+        "a", 1, *(getattr(one, name)[many] for name in ("vectors", "known", "profile", "concept"))
+    )
+    told = compare_neighbours([(crowd, other)])
+    assert told.area > 0.85
+    assert told.balanced == pytest.approx((1 + 0.5 * (CONCEPTS - 1)) / CONCEPTS, abs=0.08)
 
 
 def test_ground_truth_tells_what_planted_detectors_detect() -> None:
