@@ -141,6 +141,12 @@ export function createApi(base) {
       const answer = await response.json().catch(() => ({ error: `TensorBoard answered ${response.status}` }));
       return { ...answer, status: answer.status === 'unplaced' ? 404 : response.status, retryAfter: Number(response.headers.get('Retry-After')) || 0 };
     },
+    /** Pairs of steps with a table of important evolutions. @param {string} run @param {AbortSignal} [signal] @returns {Promise<import('./model/evolutions.js').PairsAnswer>} */
+    evolutionPairs: (run, signal) => json(address('evolutions', { run }), signal),
+    /** Classes and layers of one table. @param {string} run @param {number} from @param {number} to @param {AbortSignal} [signal] @returns {Promise<import('./model/evolutions.js').TableAnswer>} */
+    evolutionTable: (run, from, to, signal) => json(address('evolutions', { run, from, to }), signal),
+    /** @param {import('./model/evolutions.js').Ranking} wanted @param {number} k how many @param {AbortSignal} [signal] @returns {Promise<import('./model/evolutions.js').RankingAnswer>} */
+    evolutions: ({ run, from, to, class: name, layer, order }, k, signal) => json(address('evolutions', { run, from, to, class: name, layer: layer ?? undefined, order, k }), signal),
     /** Address of a table of labels. @param {string} run @param {string} layer @param {number} step */
     exportTable: (run, layer, step) => address('export', { run, layer, step, format: 'csv' }),
   };

@@ -4,7 +4,7 @@
  * everything else under `static/`, so this file only leads there, with styles and modules on their way together.
  */
 
-const STYLES = ['style.css', 'styles/map.css', 'styles/charts.css', 'styles/neurons.css', 'styles/concepts.css', 'styles/compare.css', 'styles/share.css'];
+const STYLES = ['style.css', 'styles/map.css', 'styles/charts.css', 'styles/neurons.css', 'styles/concepts.css', 'styles/evolutions.css', 'styles/compare.css', 'styles/share.css'];
 
 /** Called by TensorBoard once the frame is ready. @returns {Promise<void>} */
 export async function render() {

@@ -2,6 +2,7 @@
 /** Which parts of the state are kept in the address, and how each is spelt there. */
 import { flag, json, oneOf, text } from './address.js';
 import { computed, effect } from './lib.js';
+import { FEW, MOST } from './model/evolutions.js';
 import { namesOf } from './model/run.js';
 import { MAX_SMOOTHING } from './model/smooth.js';
 import { nearestIndex } from './model/steps.js';
@@ -31,7 +32,7 @@ export function keepState(store, address) {
     read: (written) => written.split(',').filter(Boolean).slice(0, 3).map((one) => { const [run, layer = ''] = one.split(':').map(decodeURIComponent); return { run, layer }; }),
   });
   keep('layout', store.layout, oneOf(['side', 'overlay']));
-  keep('panel', store.panel, { ...oneOf(['overview', 'neurons', 'concepts', 'compare']), ...still });
+  keep('panel', store.panel, { ...oneOf(['overview', 'neurons', 'concepts', 'evolutions', 'compare']), ...still });
   keep('column', store.columnWidth, { write: (width) => (width === null ? undefined : String(width)), read: number, ...still });
   keep('hidden', store.hidden, { write: (set) => (set.size ? JSON.stringify([...set]) : undefined), read: (written) => { const list = JSON.parse(written); if (!isTexts(list)) throw new TypeError(written); return new Set(list); } });
   keep('concept', store.concept, { write: (word) => word ?? undefined, read: (written) => written });
@@ -59,6 +60,11 @@ export function keepState(store, address) {
   keep('flow', store.flowBy, { ...oneOf(['category', 'concept']), ...still });
   keep('among', store.missingAmong, { ...oneOf(['anchors', 'concepts']), ...still });
   keep('gated', store.missingGated, { ...flag(false), ...still });
+  keep('pair', store.pair, { write: (pair) => pair?.join(), read: /** @returns {[number, number]} */ (written) => { const [from, to, ...more] = written.split(',').map(number); if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || more.length) throw new RangeError(written); return [from, to]; } });
+  keep('class', store.evolutionClass, { write: (name) => name ?? undefined, read: (written) => written });
+  keep('evolayer', store.evolutionLayer, { write: (name) => name ?? undefined, read: (written) => written });
+  keep('order', store.evolutionOrder, { ...oneOf(['most', 'least']), ...still });
+  keep('ranks', store.evolutionCount, { write: (count) => (count === FEW ? undefined : String(count)), read: (written) => Math.max(1, Math.min(MOST, Math.round(number(written)))), ...still });
   keep('axis', store.axis, { write: (axis) => (axis === 'step' ? undefined : axis), read: (written) => { if (!/^(step|epoch|time|scalar:.+)$/.test(written)) throw new RangeError(written); return /** @type {import('./model/axis.js').AxisMode} */ (written); } });
   keep('range', store.range, json((range) => range === null, /** @returns {value is [number, number]} */ (value) => isNumbers(value) && value.length === 2));
   keep('speed', store.speed, { write: (speed) => (speed === 1 ? undefined : String(speed)), read: number, ...still });

@@ -43,6 +43,7 @@ const PAGE = html`
       <div id="panel-overview" class="panel" role="tabpanel" aria-labelledby="tab-overview"><div id="health"></div><div id="alerts" hidden></div><div id="charts"></div><div id="inspector"></div></div>
       <div id="panel-neurons" class="panel" role="tabpanel" aria-labelledby="tab-neurons" hidden></div>
       <div id="panel-concepts" class="panel" role="tabpanel" aria-labelledby="tab-concepts" hidden></div>
+      <div id="panel-evolutions" class="panel" role="tabpanel" aria-labelledby="tab-evolutions" hidden></div>
       <div id="panel-compare" class="panel" role="tabpanel" aria-labelledby="tab-compare" hidden></div></aside>
     <footer id="timeline" aria-label="Time line"></footer>
   </main>
@@ -109,11 +110,12 @@ export async function start(body) {
   connectHost({ onReload: loader.refresh, onRunsChanged: loader.refresh });
 
   await firstPicture();
-  const [{ mountConcepts }, { mountNeurons }, { mountShare }] = await Promise.all([
-    import('./panels/concepts/concepts.js'), import('./panels/neurons/panel.js'), import('./panels/share/share.js'),
+  const [{ mountConcepts }, { mountNeurons }, { mountEvolutions }, { mountShare }] = await Promise.all([
+    import('./panels/concepts/concepts.js'), import('./panels/neurons/panel.js'), import('./panels/evolutions/panel.js'), import('./panels/share/share.js'),
   ]);
   mountConcepts(element('panel-concepts'), store, api, distances);
   mountNeurons(element('panel-neurons'), store, api, player);
+  mountEvolutions(element('panel-evolutions'), store, api, player);
   mountShare(element('share'), { store, maps, api, address, player });
 }
 

@@ -4,6 +4,7 @@
  * actions; nothing else is shared between them. What belongs to one shown layer of one run is in its source.
  */
 import { batch, computed, signal } from './lib.js';
+import { FEW } from './model/evolutions.js';
 import { emptyRunData } from './model/run.js';
 import { clamp, indexOfStep, nearestIndex, stepAt } from './model/steps.js';
 import { byName } from './model/text.js';
@@ -19,7 +20,7 @@ import { createSource, keyOf } from './source.js';
 /** @typedef {import('./source.js').Shown} Shown */
 /** @typedef {import('./source.js').NeuronRef} NeuronRef */
 /** @typedef {import('./model/run.js').RunData} RunData */
-/** @typedef {'overview' | 'neurons' | 'concepts' | 'compare'} PanelName */
+/** @typedef {'overview' | 'neurons' | 'concepts' | 'evolutions' | 'compare'} PanelName */
 /** @typedef {'side' | 'overlay'} Layout */
 /** @typedef {{word: string, kind: 'anchor' | 'concept' | 'typed', x: number, y: number}} Anchor map units */
 /** @typedef {'move' | 'lasso' | 'rectangle'} Tool */
@@ -105,6 +106,19 @@ function createState() {
     /** The concept under the pointer in a list: brought out on the map while it is there. */
     pointedConcept: signal(/** @type {string | null} */ (null)),
     editingAnchors: signal(false),
+    // The panel of evolutions
+    /** The two steps that the reader chose, null: the newest that the log has a table for. */
+    pair: signal(/** @type {[number, number] | null} */ (null)),
+    /** The class and the layer that the reader chose, null: the table's first class, all layers. */
+    evolutionClass: signal(/** @type {string | null} */ (null)),
+    evolutionLayer: signal(/** @type {string | null} */ (null)),
+    evolutionOrder: signal(/** @type {import('./model/evolutions.js').Order} */ ('most')),
+    /** How many evolutions are listed. */
+    evolutionCount: signal(FEW),
+    /** What the panel ranks, once the log is known: the other views mark its steps, and it can be exported. */
+    evolution: signal(/** @type {import('./model/evolutions.js').Ranking | null} */ (null)),
+    /** The neuron under the pointer or the arrow keys in the ranking: the map shows its way. */
+    pointedEvolution: signal(/** @type {NeuronRef | null} */ (null)),
     /** Mean distance of the edited anchors to their nearest neuron, by source. */
     editedDistance: signal(/** @type {Record<string, {step: number, value: number}[]>} */ ({})),
     /** Groups of scalars shown as charts, null for the usual ones. */

@@ -8,6 +8,7 @@ import { countConcepts } from '../model/select.js';
 import { readable } from '../model/text.js';
 import { calm } from './calm.js';
 import { mountContours } from './contours.js';
+import { mountEvolution } from './evolution.js';
 import { bindKeys } from './keys.js';
 import { layOut, renderOverlay } from './overlay.js';
 import { bindPointer, bindZoom } from './pointer.js';
@@ -141,6 +142,7 @@ export function mountMap(host, store, palette, sources, isFirst) {
   };
   const map = { host, overlay, pixelOf, pick, isDrawn, sheets, size, fit, transform, captionHeight, sources };
   mountContours(host, store, map);
+  mountEvolution(host, store, map);
   bindZoom(overlay, store);
   bindPointer(map, store);
   bindKeys(map, store);

@@ -80,6 +80,8 @@ export const GLOSSARY = {
   side_by_side: { name: 'side by side', text: 'One map for each shown run or layer, moved and zoomed together.' },
 
   // Time
+  evolution: { name: 'evolution', text: 'How what excites a neuron changes from one step of the training to another.' },
+  importance: { name: 'importance', text: 'The share of a class’s images for which a neuron’s change between two steps raises the network’s answer for that class: 0.5, dotted, is every second one. Below it: by how much on average.' },
   step: { name: 'step', text: 'The number under which the training script logged a snapshot, often the epoch.' },
   epoch: { name: 'epoch', text: 'Here: the how-manieth logged step of the run, counted from 0.' },
   wall_time: { name: 'wall time', text: 'Time on the clock, in hours since the first logged step.' },
@@ -101,7 +103,7 @@ export const GROUPS = [
   { title: 'Is a neuron clear?', terms: ['similarity', 'threshold', 'calibrated', 'interpretable', 'no_concept', 'explanation', 'explanation_fit', 'num_concepts', 'redundant', 'description', 'detector', 'dead', 'constant', 'nonfinite'] },
   { title: 'Is a layer healthy?', terms: ['d_anchor', 'd_anchor_gated', 'mean_pairwise_distance', 'displacement', 'entropy', 'missing_anchor', 'gained', 'lost', 'verdict', 'alert'] },
   { title: 'The map', terms: ['map', 'concept_space', 'anchor', 'trail', 'ghost', 'contours', 'born', 'tracked', 'selection', 'nearest_neurons', 'across', 'encoder', 'projection', 'overlay', 'side_by_side'] },
-  { title: 'Time', terms: ['step', 'epoch', 'wall_time', 'scalar', 'scalar_axis', 'smoothing', 'event', 'barcode', 'flow', 'sampled'] },
+  { title: 'Time', terms: ['step', 'epoch', 'wall_time', 'scalar', 'scalar_axis', 'smoothing', 'event', 'barcode', 'flow', 'evolution', 'importance', 'sampled'] },
 ];
 
 /** The explanation of a term. @param {Term} term */

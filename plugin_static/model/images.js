@@ -20,12 +20,15 @@ export function locateImages(pages, skipped = []) {
   return tiles;
 }
 
+/** An address as it may stand between quotes in CSS; what is encoded in it stays as it is. @param {string} url */
+const quotable = (url) => url.replace(/["\\\n\r\f]/g, encodeURIComponent);
+
 /** CSS that shows one tile as the background of a square. @param {Tile} tile @param {string} url of its page @param {number} size px */
 export function tileStyle(tile, url, size) {
   return [
     `width:${size}px`,
     `height:${size}px`,
-    `background-image:url("${encodeURI(decodeURI(url)).replaceAll('"', '%22')}")`,
+    `background-image:url("${quotable(url)}")`,
     `background-size:${tile.columns * size}px ${tile.rows * size}px`,
     `background-position:${-tile.column * size}px ${-tile.row * size}px`,
   ].join(';');
@@ -38,7 +41,7 @@ export function tileStyle(tile, url, size) {
 export function tileFill(tile, url) {
   const share = (/** @type {number} */ place, /** @type {number} */ count) => (count > 1 ? (100 * place) / (count - 1) : 0);
   return [
-    `background-image:url("${encodeURI(decodeURI(url)).replaceAll('"', '%22')}")`,
+    `background-image:url("${quotable(url)}")`,
     `background-size:${100 * tile.columns}% ${100 * tile.rows}%`,
     `background-position:${share(tile.column, tile.columns)}% ${share(tile.row, tile.rows)}%`,
   ].join(';');

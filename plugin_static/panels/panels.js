@@ -7,6 +7,7 @@ const PANELS = [
   ['overview', 'Overview', 'Curves over training and the neurons that are followed'],
   ['neurons', 'Neurons', 'Cards of neurons: concepts, history, images, neighbours'],
   ['concepts', 'Concepts', 'Which concepts the layer has, gains, loses and misses'],
+  ['evolutions', 'Evolutions', 'Which neurons’ change between two steps matters to a class'],
   ['compare', 'Compare', 'What differs between the runs and layers shown'],
 ];
 

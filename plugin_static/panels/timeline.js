@@ -5,6 +5,7 @@ import { axisName, axisOf, axisTicks, formatPlace } from '../charts/ticks.js';
 import { createPicker } from '../charts/picker.js';
 import { formatCount } from '../model/format.js';
 import { indexOfPlace, placeOfIndex } from '../model/axis.js';
+import { indexOfStep } from '../model/steps.js';
 import { createMarks } from './marks.js';
 import { createRange } from './range.js';
 import { icon, iconButton } from './icons.js';
@@ -75,6 +76,7 @@ export function mountTimeline(host, store, player) {
         <svg class="moved" width=${width.value} height=${BAR_HEIGHT} aria-hidden="true"><path d=${bars.value}/></svg>
         <div class="moved past" style="width:${now}px"><svg width=${width.value} height=${BAR_HEIGHT} aria-hidden="true"><path d=${bars.value}/></svg></div>
         <div class="track">${loaded.value.map(([from, to]) => html`<i class="track-loaded" style="left:${place(from)}px;width:${Math.max(2, place(to) - place(from))}px"></i>`)}<div class="track-fill" style="width:${steps.length > 1 ? now : 0}px"></div></div>
+        ${evolutionMarks(store, place)}
         ${steps.length > 1 ? range.template(place, indexUnder, width.value) : nothing}
         <div class="knob" style="left:${now}px"></div>
         <div class="scrub-marks" aria-hidden="true">${ticks.value.map(({ at, text }) => html`<span style="left:${at}px">${text}</span>`)}</div>
@@ -117,6 +119,15 @@ function axisOptions(store) {
 
 /** Whether the monitor itself logged a scalar: those of the script are more often looked for. @param {string} tag */
 const isOwn = (tag) => tag.startsWith('concepts/');
+
+/** The two steps whose evolutions are ranked, while they are looked at. @param {Store} store @param {(index: number) => number} place */
+function evolutionMarks(store, place) {
+  const shown = store.panel.value === 'evolutions' ? store.evolution.value : null;
+  const steps = store.steps.value;
+  if (!shown || shown.run !== store.first.value.run || !steps.length || shown.to < steps[0] || shown.from > steps[steps.length - 1]) return nothing;
+  const [from, to] = [shown.from, shown.to].map((step) => place(indexOfStep(steps, step)));
+  return html`<div class="evolution-span" style="left:${from}px;width:${Math.max(0, to - from)}px"></div><i class="evolution-end" style="left:${from}px"></i><i class="evolution-end" style="left:${to}px"></i>`;
+}
 
 /** Bars as one path: how much the neurons moved at each step. @param {Store} store @param {(index: number) => number} place @param {number} width */
 function barsOf(store, place, width) {

@@ -11,17 +11,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from conceptmon_tb.evolution_records import Evolutions, evolutions_summary
 from conceptmon_tb.payloads import pack_neurons
 from conceptmon_tb.snapshot import ConceptSnapshot
 from conceptmon_tb.summary import concept_summary
 from tests.browser.tab import Tab
 from tests.servers import TensorBoardServer
-from tests.synthetic import SyntheticRun, make_snapshots, make_space, write_run
+from tests.synthetic import (
+    LAYERS,
+    SECONDS_PER_EPOCH,
+    START_TIME,
+    SyntheticRun,
+    make_snapshots,
+    make_space,
+    write_run,
+)
 
 HOSTILE = "<img src=x onerror=window.top.hacked=1>"
 IRREGULAR_STEPS = (-1, 0, 5, 10, 40)
 SMALL = {"layer3": 24, "layer4": 48}
+EVOLUTION_STEPS = ((0, 5), (5, 19))
+CLASSES = ("dog", "cat", "boat", *(f"class {i}" for i in range(90)))
 SIZE: ViewportSize = {"width": 1440, "height": 900}
 # Without any graphics processor the page is composed in main memory, far cheaper than by WebGL in software.
 CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer"]
@@ -111,6 +124,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TensorBoardServ
     _write_irregular(logdir / "irregular")
     _write_hostile(logdir / HOSTILE)
     _write_damaged(logdir / "damaged")
+    for steps in EVOLUTION_STEPS:
+        write_evolutions(logdir / "healthy", make_evolutions(steps))
+    write_evolutions(logdir / HOSTILE, make_evolutions((1, 4), (HOSTILE, "constructor"), ("layer4", HOSTILE)))
+    write_evolutions(logdir / "damaged", make_evolutions((0, 2)), damage=True)
     _write_bare(logdir / "bare", epochs=4)
     _write_bare(logdir / "single", epochs=1)
     _write_bare(logdir / "silent", epochs=3, change=_silence)
@@ -128,6 +145,31 @@ def open_tab(page: Page, server: TensorBoardServer) -> Callable[..., Tab]:
         return Tab.open(page, server.url, **{"run": "healthy", **state})
 
     return open_
+
+
+def make_evolutions(
+    steps: tuple[int, int], classes: tuple[str, ...] = CLASSES, layers: tuple[str, ...] = ("layer3", "layer4")
+) -> Evolutions:
+    """Draw a table of important evolutions for layers as wide as the synthetic ones; some neurons tie."""
+    rng = np.random.default_rng(steps[1])
+    neurons = tuple(LAYERS.get(layer, 5) for layer in layers)
+    images = np.arange(8, 8 + len(classes), dtype=np.int32)
+    positive = rng.integers(0, images[:, None], (len(classes), sum(neurons)), endpoint=True).astype(np.int32)
+    sensitivity = rng.normal(size=positive.shape).astype(np.float32)
+    return Evolutions(*steps, classes, images, layers, neurons, positive, sensitivity)
+
+
+def write_evolutions(logdir: Path, table: Evolutions, *, damage: bool = False) -> None:
+    """Log a table beside a run's epochs, as a program of its own would; `damage` alters one byte."""
+    summary = evolutions_summary(table)
+    if damage:
+        payload = bytearray(summary.value[0].tensor.string_val[0])
+        payload[-1] ^= 1
+        summary.value[0].tensor.string_val[0] = bytes(payload)
+    file = EventFileWriter(str(logdir), filename_suffix=f".{table.from_step}")
+    wall_time = START_TIME + 20 * SECONDS_PER_EPOCH
+    file.add_event(event_pb2.Event(wall_time=wall_time, step=table.to_step, summary=summary))
+    file.close()
 
 
 def _write_irregular(logdir: Path) -> None:

@@ -37,12 +37,12 @@ def test_axe_finds_nothing_serious_in_any_panel(open_tab: OpenTab, theme: str) -
     tab.frame.wait_for_selector("html[data-loaded=true]")
 
     found = {}
-    for panel in ("overview", "neurons", "concepts", "compare"):
+    for panel in ("overview", "neurons", "concepts", "evolutions", "compare"):
         tab.frame.click(f"#tab-{panel}")
         tab.page.wait_for_timeout(600)
         found[panel] = violations(tab)
 
-    assert found == {"overview": [], "neurons": [], "concepts": [], "compare": []}
+    assert found == {"overview": [], "neurons": [], "concepts": [], "evolutions": [], "compare": []}
     assert tab.errors == []
 
 

@@ -3,10 +3,12 @@
 import { effect, html, render, signal } from '../../lib.js';
 import { copyText } from '../../export/save.js';
 import { hostAddress } from '../../host.js';
-import { counted, formatCount } from '../../model/format.js';
+import { MOST } from '../../model/evolutions.js';
+import { counted, formatCount, shorten } from '../../model/format.js';
 import { makeLink } from './link.js';
 import { menuButton, taskMessage } from './menu.js';
 import { saveAnimation } from './animation.js';
+import { saveEvolutions } from './evolutions.js';
 import { saveFigure } from './figure.js';
 import { canFilm, saveFilm } from './film.js';
 import { savePicture } from './pictures.js';
@@ -42,6 +44,7 @@ export function mountShare(host, sharing) {
     const movable = ready && store.steps.value.length > 1;
     const { shown, all } = countShown(store);
     const concepts = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveConcepts(sharing, format, work)); };
+    const evolutions = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveEvolutions(sharing, format, work)); };
     return [
       { label: 'Link', items: [
         { label: 'Copy link', hint: 'the whole view', title: 'Runs, layer, step, camera, selection, filters, anchors, threshold and panels are in the link', run: () => { task.run('Copying the link…', () => copyLink(sharing)); } },
@@ -67,6 +70,10 @@ export function mountShare(host, sharing) {
         { label: 'Concepts (CSV)', hint: 'neurons of each', title: 'How many neurons have each concept, the change since the chosen step, and when it was first seen; filtered as the table of the Concepts panel', disabled: !ready, run: concepts('csv') },
         { label: 'Concepts (JSON)', hint: 'for programs', title: 'The same with types', disabled: !ready, run: concepts('json') },
       ] },
+      ...(store.evolution.value ? [{ label: `Table of the evolutions ${formatCount(store.evolution.value.from)} → ${formatCount(store.evolution.value.to)}`, items: [
+        { label: 'Evolutions (CSV)', hint: `for “${shorten(store.evolution.value.class, 16)}”`, title: `Up to ${MOST} evolutions of the class, layer and order chosen in the Evolutions panel, with what each neuron was before and after`, run: evolutions('csv') },
+        { label: 'Evolutions (JSON)', hint: 'for programs', title: 'The same with types', run: evolutions('json') },
+      ] }] : []),
     ];
   };
   effect(() => { render(html`${menuButton({ sections: open.value ? sections() : [], open: open.value, setOpen })}${taskMessage(task)}`, host); });

@@ -62,6 +62,11 @@ test('a tile fills an element of any size', () => {
   const css = tileFill({ step: 0, column: 1, row: 0, columns: 3, rows: 1 }, 'http://x/images?run=a%20b');
   ok(css.includes('background-size:300% 100%') && css.includes('background-position:50% 0%') && css.includes('a%20b'), css);
 });
+test('the address of a page stays as it is, whatever the run is called', () => {
+  const { href } = new URL(`http://x/images?${new URLSearchParams({ run: 'a/b=c&"d' })}`);
+  ok(tileFill({ step: 0, column: 0, row: 0, columns: 1, rows: 1 }, href).includes(`url("${href}")`), href);
+  ok(!/url\("[^"]*["\\\n][^)]/.test(tileFill({ step: 0, column: 0, row: 0, columns: 1, rows: 1 }, 'data:"\n\\x')), 'nothing ends the quotes');
+});
 test('the neuron in focus comes first, nobody twice', () => {
   const ref = (/** @type {number} */ neuron) => ({ run: 'r', layer: 'l', neuron });
   equal(cardsOf(ref(2), [ref(1), ref(2), ref(1)]), [ref(2), ref(1)]);
