@@ -5,6 +5,7 @@
  */
 import { batch, computed, signal } from './lib.js';
 import { FEW } from './model/evolutions.js';
+import { sameNeuron } from './model/neurons.js';
 import { emptyRunData } from './model/run.js';
 import { clamp, indexOfStep, nearestIndex, stepAt } from './model/steps.js';
 import { byName } from './model/text.js';
@@ -117,6 +118,8 @@ function createState() {
     evolutionCount: signal(FEW),
     /** What the panel ranks, once the log is known: the other views mark its steps, and it can be exported. */
     evolution: signal(/** @type {import('./model/evolutions.js').Ranking | null} */ (null)),
+    /** The neuron that was chosen in the ranking: its two steps stay marked while its card is looked at. */
+    chosenEvolution: signal(/** @type {NeuronRef | null} */ (null)),
     /** The neuron under the pointer or the arrow keys in the ranking: the map shows its way. */
     pointedEvolution: signal(/** @type {NeuronRef | null} */ (null)),
     /** Mean distance of the edited anchors to their nearest neuron, by source. */
@@ -188,6 +191,13 @@ export function createStore() {
       const place = state.typedPlaces.value[word];
       return place ? [{ word, kind: 'typed', x: place[0], y: place[1] }] : [];
     }
+  });
+
+  /** The two steps that map, card and time line mark, null for none. */
+  const markedEvolution = computed(() => {
+    const { panel: { value: panel }, evolution: { value: ranked }, chosenEvolution: { value: chosen } } = state;
+    if (!ranked || ranked.run !== primary.value) return null;
+    return panel === 'evolutions' || (panel === 'neurons' && chosen !== null && sameNeuron(chosen, focus.value)) ? ranked : null;
   });
 
   /** @param {string} run @param {Partial<RunData>} change */
@@ -306,7 +316,7 @@ export function createStore() {
   };
 
   return {
-    ...state, runNames, runIndex, layerNames, sources, first, others, data, layer, steps, epoch, step, space, spaceAt, anchors,
+    ...state, runNames, runIndex, layerNames, sources, first, others, data, layer, steps, epoch, step, space, spaceAt, anchors, markedEvolution,
     updateRun, keepingStep, seek, sourceOf, toggleTracked, setTracked, select, clearSelection, togglePinned, chooseRun, chooseLayer, toggleCompared, toggleCategory, isolateCategory, wantScalars,
   };
 }

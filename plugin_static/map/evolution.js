@@ -18,7 +18,7 @@ export function mountEvolution(host, store, { sheets, transform }) {
   element.setAttribute('aria-hidden', 'true');
   host.insertBefore(element, host.querySelector('.overlay'));
   effect(() => {
-    const shown = store.panel.value === 'evolutions' ? store.evolution.value : null;
+    const shown = store.markedEvolution.value;
     const way = shown ? wayOf(shown, store.pointedEvolution.value, sheets.value) ?? wayOf(shown, store.focus.value, sheets.value) : null;
     if (!way) { render(nothing, /** @type {any} */ (element)); return; }
     const { scale, x, y } = transform.value;

@@ -122,9 +122,9 @@ const isOwn = (tag) => tag.startsWith('concepts/');
 
 /** The two steps whose evolutions are ranked, while they are looked at. @param {Store} store @param {(index: number) => number} place */
 function evolutionMarks(store, place) {
-  const shown = store.panel.value === 'evolutions' ? store.evolution.value : null;
+  const shown = store.markedEvolution.value;
   const steps = store.steps.value;
-  if (!shown || shown.run !== store.first.value.run || !steps.length || shown.to < steps[0] || shown.from > steps[steps.length - 1]) return nothing;
+  if (!shown || !steps.length || shown.to < steps[0] || shown.from > steps[steps.length - 1]) return nothing;
   const [from, to] = [shown.from, shown.to].map((step) => place(indexOfStep(steps, step)));
   return html`<div class="evolution-span" style="left:${from}px;width:${Math.max(0, to - from)}px"></div><i class="evolution-end" style="left:${from}px"></i><i class="evolution-end" style="left:${to}px"></i>`;
 }

@@ -1,6 +1,7 @@
 """Take the pictures of `docs/` from the demo runs: `python -m tests.browser.screenshots LOGDIR docs/images`.
 
-Every scene is one address, so what a picture shows can be opened by hand too.
+Every scene is one address, so what a picture shows can be opened by hand too. The scene of
+evolutions is of another run, made by `python -m demo.conceptevo.revert --logdir LOGDIR/revert`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ SCENES: dict[str, dict[str, str]] = {
     "compare": {"run": RUN, "layer": LAYER, "compare": POOR, "panel": "compare"},
     "neurons": {"run": RUN, "layer": LAYER, "panel": "neurons", "neuron": "115", "pinned": CARDS},
     "concepts": {"run": RUN, "layer": LAYER, "panel": "concepts", "concepts": "flow"},
+    "evolutions": {"run": "revert", "layer": LAYER, "panel": "evolutions", "class": "airplane"},
 }
 
 
@@ -38,7 +40,8 @@ def main() -> None:
     scenes = [arguments.scene] if arguments.scene else list(SCENES)
     jobs = [(scene, theme, size) for scene in scenes for theme in THEMES for size in SIZES]
     with TensorBoardServer(arguments.logdir) as server, sync_playwright() as playwright:
-        server.wait_for(lambda: {RUN, POOR} <= set(server.runs()))
+        runs = {SCENES[scene][key] for scene in scenes for key in ("run", "compare") if key in SCENES[scene]}
+        server.wait_for(lambda: runs <= set(server.runs()))
         chromium = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGS)
         for scene, theme, (width, height) in tqdm(jobs, unit="picture"):
             path = arguments.out / f"{scene}_{theme}_{width}x{height}.png"

@@ -2,22 +2,20 @@
 /** The panel of evolutions: for a class and two steps, which neurons' change matters, and what they were before and after. */
 import { batch, computed, effect, html, nothing, render, signal } from '../../lib.js';
 import { createPicker } from '../../charts/picker.js';
-import { FEW, MOST, isChanged, momentOf, signed } from '../../model/evolutions.js';
-import { counted, formatCount } from '../../model/format.js';
-import { slotsOf } from '../../model/neurons.js';
+import { FEW, MOST, momentOf } from '../../model/evolutions.js';
+import { counted, formatCount, shorten } from '../../model/format.js';
+import { sameNeuron, slotsOf } from '../../model/neurons.js';
 import { nearestIndex } from '../../model/steps.js';
 import { keyOf } from '../../source.js';
 import { mountGrid } from '../concepts/grid.js';
 import { switchOf } from '../concepts/switch.js';
 import { explain, explainMark } from '../explain.js';
 import { icon } from '../icons.js';
-import { labelDot, labelText, thumb } from '../neurons/parts.js';
 import { createEvolutionAnswers } from './answers.js';
 import { emptyEvolutions } from './empty.js';
+import { evolutionRow } from './row.js';
 
 /** @typedef {import('../../store.js').Store} Store */
-/** @typedef {import('../../model/evolutions.js').Evolution} Evolution */
-/** @typedef {import('../../model/evolutions.js').Moment} Moment */
 /** @typedef {import('./answers.js').EvolutionAnswers} EvolutionAnswers */
 /** @typedef {{class: import('../../charts/picker.js').Picker, pair: import('../../charts/picker.js').Picker}} Pickers */
 
@@ -27,6 +25,8 @@ const ORDERS = [
   ['least', 'Least', 'The least important first: changes that lower it'],
 ];
 const ROW = { images: 76, words: 60 };
+/** Longer names of a log are shortened where they stand in a sentence. */
+const MOST_LETTERS = 60;
 /** Widths in px: of the columns that are no step's, of the gaps, of a picture. */
 const FIXED = { digit: 9, neuron: 92, arrow: 12, gaps: 32, picture: 42 };
 
@@ -43,10 +43,14 @@ export function mountEvolutions(host, store, api, player) {
 
   const hasNone = computed(() => answers.listed.value !== null && answers.listed.value.pairs.length === 0);
   /** The answer shown: of the pair and class that are chosen, or the one before while the next is on its way. */
-  const ranking = computed(() => (answers.asked.value && answers.ranking.value.question?.run === answers.asked.value.run ? answers.ranking.value.answer : null));
+  const ranking = computed(() => {
+    const { question, answer } = answers.ranking.value;
+    const isRefused = answers.problem.value !== '' && answers.content.value === null;
+    return question?.run === store.first.value.run && !isRefused ? answer : null;
+  });
   const isStale = computed(() => {
     const [now, shown] = [answers.asked.value, ranking.value];
-    return now !== null && shown !== null && (now.from !== shown.from || now.to !== shown.to || now.class !== shown.class || now.layer !== shown.layer || now.order !== shown.order);
+    return shown !== null && (now === null || now.from !== shown.from || now.to !== shown.to || now.class !== shown.class || now.layer !== shown.layer || now.order !== shown.order);
   });
   const rows = computed(() => (ranking.value ? ranking.value.evolutions.map((_, row) => row) : []));
   const slotOf = computed(() => slotsOf(store.space.value));
@@ -67,35 +71,23 @@ export function mountEvolutions(host, store, api, player) {
     const ref = refOf(row);
     if (!ref) return;
     const isLogged = store.layerNames.peek().includes(ref.layer);
-    note.value = isLogged ? '' : `The run has no concepts of ${ref.layer}: there is nothing to show on the map.`;
+    note.value = isLogged ? '' : `The run has no concepts of ${shorten(ref.layer, MOST_LETTERS)}: there is nothing to show on the map.`;
     if (isLogged) batch(() => {
       if (!store.sourceOf(keyOf(ref))) store.chooseLayer(ref.layer);
       store.focus.value = ref;
+      store.chosenEvolution.value = ref;
     });
   };
   const goTo = (/** @type {number} */ step) => { if (store.steps.peek().length) player.jump(nearestIndex(store.steps.peek(), step)); };
 
   /** @param {number} row @returns {import('../concepts/grid.js').Row} */
   const rowOf = (row) => {
+    const { run } = store.first.value;
     const shown = /** @type {import('../../model/evolutions.js').RankingAnswer} */ (ranking.value);
-    const evolution = shown.evolutions[row];
-    const { rank, layer, neuron, score, positive, sensitivity } = evolution;
-    const moments = [evolution.before, evolution.after].map((entry) => momentOf(entry, store.threshold.value, slotOf.value));
-    const focus = store.focus.value;
-    const [before, after] = moments.map((moment) => (moment ? labelText(moment.label) : 'not logged'));
-    const { tiles } = store.data.value;
-    const pageOf = (/** @type {number} */ step) => api.imagePage(store.first.peek().run, step);
-    const cell = (/** @type {Moment | null} */ moment, /** @type {boolean} */ strong) => momentCell(moment, { strong, tiles, pageOf, most: pictures.value });
-    return {
-      title: `Rank ${formatCount(rank)}: neuron ${neuron} of ${layer}, from “${before}” to “${after}”. The change raises the network’s answer “${shown.class}” for ${formatCount(positive)} of ${counted(shown.images, 'image')}, by ${signed(sensitivity)} on average. Click to show the neuron.`,
-      isSelected: focus !== null && focus.neuron === neuron && focus.layer === layer && focus.run === store.first.value.run,
-      className: 'evolution',
-      cells: html`<span role="gridcell" class="grid-cell number mute">${formatCount(rank)}</span>
-        <span role="gridcell" class="grid-cell evolution-neuron"><span class="evolution-name"><b>${neuron}</b> <span class="mute">${layer}</span></span>
-          <span class="evolution-score"><span class="bar-track"><i class="bar" style="width:${(100 * Math.max(0, Math.min(1, score))).toFixed(1)}%"></i><i class="bar-mark" style="left:50%"></i></span><span class="bar-value">${score.toFixed(2)}</span></span>
-          <span class="evolution-sensitivity mute">${signed(sensitivity)}</span></span>
-        ${cell(moments[0], false)}<span role="gridcell" class="grid-cell mute evolution-arrow" aria-label="becomes">→</span>${cell(moments[1], isChanged(moments[0], moments[1]))}`,
-    };
+    const { layer, neuron, before, after } = shown.evolutions[row];
+    const moments = { before: momentOf(before, store.threshold.value, slotOf.value), after: momentOf(after, store.threshold.value, slotOf.value) };
+    const look = { tiles: store.data.value.tiles, pageOf: (/** @type {number} */ step) => api.imagePage(run, step), most: pictures.value };
+    return { ...evolutionRow(shown, row, moments, look), isSelected: sameNeuron(store.focus.value, { run, layer, neuron }) };
   };
   const stepHead = (/** @type {string} */ when, /** @type {number | undefined} */ step) => html`<span role="columnheader" class="grid-cell">${step === undefined ? when
     : html`<button type="button" title="What the neuron detected at step ${formatCount(step)}. Click to go to this step." aria-current=${store.step.value === step ? 'step' : 'false'} @click=${() => goTo(step)}>${when}: step ${formatCount(step)}</button>`}</span>`;
@@ -116,21 +108,18 @@ export function mountEvolutions(host, store, api, player) {
     empty.hidden = !none;
     if (isShown.value && none) render(emptyEvolutions(store.first.value.run), empty);
   });
-  effect(() => { void answers.asked.value; note.value = ''; grid.scrollTop = 0; });
+  let before = '';
+  effect(() => {
+    const now = answers.asked.value && JSON.stringify(answers.asked.value);
+    // Another ranking begins at its top; whoever comes back to the panel finds the same place.
+    if (!now || now === before) return;
+    before = now;
+    note.value = '';
+    grid.scrollTop = 0;
+  });
   effect(() => { grid.classList.toggle('stale', isStale.value); });
   effect(() => { if (isShown.value && !hasNone.value) render(toolsOf(store, answers, pickers), bar); });
   effect(() => { if (isShown.value && !hasNone.value) render(tellRanking(store, answers, ranking.value, note.value), told); });
-}
-
-/**
- * A neuron before or after: its word and its most activating images.
- * @param {Moment | null} moment @param {{strong: boolean, tiles: import('../neurons/parts.js').Tiles, pageOf: (step: number) => string, most: number}} look strong: a word that is new
- */
-function momentCell(moment, { strong, tiles, pageOf, most }) {
-  if (!moment) return html`<span role="gridcell" class="grid-cell evolution-moment"><span class="evolution-word mute">not in the log</span></span>`;
-  const { label, images } = moment;
-  return html`<span role="gridcell" class="grid-cell evolution-moment"><span class="evolution-word ${label.interpretable ? '' : 'mute'} ${strong && label.interpretable ? 'strong' : ''}"><i class="dot ${labelDot(label)}"></i><span>${labelText(label)}</span></span>
-    ${tiles.size && images.length ? html`<span class="evolution-images" style="--shown:${most}">${images.slice(0, most).map((image, rank) => thumb(tiles, image, rank, pageOf))}</span>` : nothing}</span>`;
 }
 
 /** @param {Store} store @param {EvolutionAnswers} answers @param {Pickers} pickers */
@@ -152,7 +141,7 @@ function toolsOf(store, { listed, pair, content, asked }, pickers) {
       })}</span></div>
     <div class="concepts-tools">${switchOf('Which end of the ranking comes first', ORDERS, store.evolutionOrder)}<span class="grow"></span>
       <label class="choice base" title="Rank the neurons of one layer alone"><span>layer</span><span class="select"><select aria-label="Layer of the ranking" @change=${(/** @type {any} */ event) => { store.evolutionLayer.value = event.target.selectedIndex ? (table?.layers[event.target.selectedIndex - 1].name ?? null) : null; }}>
-        <option ?selected=${wanted?.layer === null}>all layers</option>${(table?.layers ?? []).map((one) => html`<option ?selected=${one.name === wanted?.layer}>${one.name}</option>`)}</select>${icon('chevron')}</span></label></div>`;
+        <option .selected=${wanted?.layer === null}>all layers</option>${(table?.layers ?? []).map((one) => html`<option .selected=${one.name === wanted?.layer}>${one.name}</option>`)}</select>${icon('chevron')}</span></label></div>`;
 }
 
 /** @param {Store} store @param {EvolutionAnswers} answers @param {import('../../model/evolutions.js').RankingAnswer | null} ranking @param {string} note */
@@ -170,13 +159,13 @@ function tellRanking(store, { problem, again, listed, content }, ranking, note) 
     requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector('.neuron-card .icon-button'))?.focus());
   };
   return html`<span role="status">${note || (place >= 0 && focus ? html`<b>Neuron ${focus.neuron}</b> is number ${formatCount(ranking.evolutions[place].rank)} of ${formatCount(ranking.total)}.`
-    : html`${shown < ranking.total ? `${formatCount(shown)} of ` : ''}${counted(ranking.total, 'neuron')}, by the share of ${counted(ranking.images, 'image')} of “${ranking.class}”`)}</span>
+    : html`${shown < ranking.total ? `${formatCount(shown)} of ` : ''}${counted(ranking.total, 'neuron')}, by the share of ${counted(ranking.images, 'image')} of “${shorten(ranking.class, MOST_LETTERS)}”`)}</span>
     ${note || place >= 0 ? nothing : explainMark('importance')}
     ${place >= 0 ? html`<button type="button" class="text-button strong" title="Everything about this neuron: images at every step, nearest neurons, other runs" @click=${openCard}>open card</button>` : nothing}
     ${shown < ranking.total && count < MOST ? html`<button type="button" class="text-button" @click=${() => { store.evolutionCount.value = MOST; }}>show ${formatCount(Math.min(MOST, ranking.total))}</button>`
       : count > FEW && shown > FEW ? html`<button type="button" class="text-button" @click=${() => { store.evolutionCount.value = FEW; }}>show ${FEW}</button>` : nothing}
     ${ranking.unranked ? html`<span class="mute" title=${explain('nonfinite')}>${formatCount(ranking.unranked)} without a rank</span>` : nothing}
-    ${lost ? html`<span class="mute">These steps have no class “${store.evolutionClass.value}”.</span>` : nothing}
+    ${lost ? html`<span class="mute">These steps have no class “${shorten(store.evolutionClass.value ?? '', MOST_LETTERS)}”.</span>` : nothing}
     ${content.value?.left_out ? html`<span class="mute">${formatCount(content.value.left_out)} more classes or layers are not listed</span>` : nothing}
     ${listed.value?.left_out ? html`<span class="mute">${formatCount(listed.value.left_out)} more pairs of steps are not listed</span>` : nothing}`;
 }

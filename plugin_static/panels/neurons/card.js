@@ -1,7 +1,7 @@
 // @ts-check
 /** The card of one neuron: its label now, its concepts, its life, its images, its relatives. */
 import { computed, effect, html, nothing, render, signal, untracked } from '../../lib.js';
-import { indexOfPlace } from '../../model/axis.js';
+import { indexOfPlace, placeOfStep } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
 import { filmSteps, sameNeuron, steady } from '../../model/neurons.js';
 import { clamp } from '../../model/steps.js';
@@ -147,12 +147,20 @@ function concepts(sight, label, playing) {
 }
 
 /** The label history, which is a slider of time too. @param {Sight} sight @param {CardContext} context @param {ReturnType<typeof bindLife>} live */
-function life(sight, { domain }, live) {
+function life(sight, { store, domain }, live) {
   const steps = sight.steps.value;
   const at = sight.epoch.value;
   return html`<div class="neuron-life" role="slider" tabindex="0" aria-label="Label history of neuron ${sight.ref.neuron}" aria-valuemin="0" aria-valuemax=${Math.max(0, steps.length - 1)} aria-valuenow=${at}
     aria-valuetext="step ${formatCount(sight.step.value)}: ${labelText(sight.label.value)}" data-explain="barcode" @pointerdown=${live.down} @pointermove=${live.move} @pointerup=${live.up} @pointercancel=${live.up}>
-    ${steps.length ? barcode(sight, domain.value) : nothing}<i class="now-line"></i></div>`;
+    ${steps.length ? barcode(sight, domain.value) : nothing}${evolutionTicks(store, sight, domain.value)}<i class="now-line"></i></div>`;
+}
+
+/** The two steps between which the evolution was ranked that led here. @param {import('../../store.js').Store} store @param {Sight} sight @param {[number, number]} domain */
+function evolutionTicks(store, { ref, places, steps }, [low, high]) {
+  const marked = store.markedEvolution.value;
+  if (!marked || !sameNeuron(ref, store.focus.value) || high <= low || !steps.value.length) return nothing;
+  const share = (/** @type {number} */ step) => clamp((placeOfStep(places.value, steps.value, step) - low) / (high - low), 0, 1);
+  return [marked.from, marked.to].map((step) => html`<i class="evolution-tick" style="left:${(100 * share(step)).toFixed(2)}%"></i>`);
 }
 
 /** Click or drag in the label history. The arrow keys move time everywhere, so here too. @param {CardContext} context @param {Sight} sight */

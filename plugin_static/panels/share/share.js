@@ -45,6 +45,7 @@ export function mountShare(host, sharing) {
     const { shown, all } = countShown(store);
     const concepts = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveConcepts(sharing, format, work)); };
     const evolutions = (/** @type {'csv' | 'json'} */ format) => () => { task.run('Making the table…', (work) => saveEvolutions(sharing, format, work)); };
+    const ranked = store.evolution.value?.run === store.first.value.run ? store.evolution.value : null;
     return [
       { label: 'Link', items: [
         { label: 'Copy link', hint: 'the whole view', title: 'Runs, layer, step, camera, selection, filters, anchors, threshold and panels are in the link', run: () => { task.run('Copying the link…', () => copyLink(sharing)); } },
@@ -70,8 +71,8 @@ export function mountShare(host, sharing) {
         { label: 'Concepts (CSV)', hint: 'neurons of each', title: 'How many neurons have each concept, the change since the chosen step, and when it was first seen; filtered as the table of the Concepts panel', disabled: !ready, run: concepts('csv') },
         { label: 'Concepts (JSON)', hint: 'for programs', title: 'The same with types', disabled: !ready, run: concepts('json') },
       ] },
-      ...(store.evolution.value ? [{ label: `Table of the evolutions ${formatCount(store.evolution.value.from)} → ${formatCount(store.evolution.value.to)}`, items: [
-        { label: 'Evolutions (CSV)', hint: `for “${shorten(store.evolution.value.class, 16)}”`, title: `Up to ${MOST} evolutions of the class, layer and order chosen in the Evolutions panel, with what each neuron was before and after`, run: evolutions('csv') },
+      ...(ranked ? [{ label: `Table of the evolutions ${formatCount(ranked.from)} → ${formatCount(ranked.to)}`, items: [
+        { label: 'Evolutions (CSV)', hint: `for “${shorten(ranked.class, 16)}”`, title: `Up to ${MOST} evolutions of the class, layer and order chosen in the Evolutions panel, with what each neuron was before and after`, run: evolutions('csv') },
         { label: 'Evolutions (JSON)', hint: 'for programs', title: 'The same with types', run: evolutions('json') },
       ] }] : []),
     ];
