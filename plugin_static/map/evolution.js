@@ -4,9 +4,10 @@ import { effect, nothing, render, svg } from '../lib.js';
 import { placeAt } from '../model/layer.js';
 
 /** Shorter ways than this have no room for an arrow, px. */
-const SHORTEST = 14;
+const SHORTEST = 28;
 const RING = 7;
 const HEAD = 7;
+const GAP = 11;
 
 /**
  * @param {HTMLElement} host @param {import('../store.js').Store} store
@@ -43,7 +44,9 @@ function arrow(x0, y0, x1, y1) {
   const [dx, dy] = length ? [(x1 - x0) / length, (y1 - y0) / length] : [0, 0];
   const ring = svg`<circle cx=${x0.toFixed(1)} cy=${y0.toFixed(1)} r=${RING}/>`;
   if (length < SHORTEST) return ring;
-  const corner = (/** @type {1 | -1} */ side) => `${(x1 - HEAD * dx - side * HEAD * 0.6 * dy).toFixed(1)},${(y1 - HEAD * dy + side * HEAD * 0.6 * dx).toFixed(1)}`;
-  const path = `M${(x0 + RING * dx).toFixed(1)},${(y0 + RING * dy).toFixed(1)}L${x1.toFixed(1)},${y1.toFixed(1)}M${corner(1)}L${x1.toFixed(1)},${y1.toFixed(1)}L${corner(-1)}`;
+  // It ends beside the mark of the neuron, not on it.
+  const [endX, endY] = [x1 - GAP * dx, y1 - GAP * dy];
+  const corner = (/** @type {1 | -1} */ side) => `${(endX - HEAD * dx - side * HEAD * 0.6 * dy).toFixed(1)},${(endY - HEAD * dy + side * HEAD * 0.6 * dx).toFixed(1)}`;
+  const path = `M${(x0 + RING * dx).toFixed(1)},${(y0 + RING * dy).toFixed(1)}L${endX.toFixed(1)},${endY.toFixed(1)}M${corner(1)}L${endX.toFixed(1)},${endY.toFixed(1)}L${corner(-1)}`;
   return svg`${ring}<path class="rim" d=${path}/><path d=${path}/>`;
 }

@@ -25,7 +25,7 @@ SCENES: dict[str, dict[str, str]] = {
     "compare": {"run": RUN, "layer": LAYER, "compare": POOR, "panel": "compare"},
     "neurons": {"run": RUN, "layer": LAYER, "panel": "neurons", "neuron": "115", "pinned": CARDS},
     "concepts": {"run": RUN, "layer": LAYER, "panel": "concepts", "concepts": "flow"},
-    "evolutions": {"run": "revert", "layer": LAYER, "panel": "evolutions", "class": "airplane"},
+    "evolutions": {"run": "revert", "layer": LAYER, "panel": "evolutions", "class": "cabin", "neuron": "58"},
 }
 
 
