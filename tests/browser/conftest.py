@@ -72,8 +72,8 @@ class Window:
 
     @property
     def page(self) -> Page:
-        """The page, opened when first asked for."""
-        if self._page is None:
+        """The page, opened when first asked for, and anew where its process has ended."""
+        if self._page is None or self._page.is_closed():
             self._page = self._browser.new_context(viewport=SIZE).new_page()
         return self._page
 
