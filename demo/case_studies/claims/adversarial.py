@@ -80,6 +80,21 @@ def _target_classes_early(evidence: Evidence) -> Measured | None:
     )
 
 
+def _by_then(evidence: Evidence) -> str:
+    words, trials = target_classes(evidence), evidence.of(STANDARD)
+    if not words or not trials:
+        return ""
+    growth = "; ".join(
+        f"{count_words(at(trial, _QUARTER), words)} of {count_words(at(trial, -1), words)}"
+        for trial in trials.values()
+    )
+    epochs = len(next(iter(trials.values())).run.steps) - 1
+    return (
+        f"Neurons after a quarter of the epochs, of those at the end, by seed: {growth}. The seeds do not "
+        f"agree, and a quarter is {round(_QUARTER * epochs)} epochs here, ten in the thesis."
+    )
+
+
 def _more_diverse(evidence: Evidence) -> Measured | None:
     robust, standard = _both(evidence, lambda t: num_distinct(at(t, -1)))
     about = f"different concepts of {DEEP}'s interpretable neurons"
@@ -153,6 +168,7 @@ CLAIMS = (
         "section 4.0.2, observation 2",
         "many by epoch 10 of 40",
         _target_classes_early,
+        _by_then,
     ),
     Claim(
         "adversarial",

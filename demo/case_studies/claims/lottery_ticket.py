@@ -155,6 +155,7 @@ CLAIMS = (
         "section 4.0.1; Fig. 4.1 and 4.2",
         "colours (bars, examples)",
         _more_colors,
+        _why_not_more,
     ),
     Claim(
         "lottery_ticket",
@@ -170,6 +171,7 @@ CLAIMS = (
         'section 4.0.1 ("masking is learning")',
         "no control was run",
         _learned_masks,
+        _why_not_more,
     ),
     Claim(
         "lottery_ticket",
