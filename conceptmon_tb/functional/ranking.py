@@ -27,7 +27,7 @@ _ROWS_IN_TASK = 16
 _COLUMNS_IN_SCAN = 2048
 _FEWEST_IN_SCAN = 64
 _COLUMNS_IN_CACHE = 128  # of the sample
-_COLUMNS_TO_SORT = 64
+_COLUMNS_TO_SORT = 64  # together, alike in number of candidates: little is added to make them equal
 _IMAGES_IN_SAMPLE = (512, 4096)  # a twentieth of all, within these limits
 _IMAGES_FOR_EACH = 16  # images for each one of the top: with fewer, sorting keys is faster
 _UPPER_HALF = 1 if sys.byteorder == "little" else 0
@@ -277,9 +277,7 @@ def _scan(
             candidates[some, :k] = keys[:, images - k :]
             filled[some] = k
         by_number = np.argsort(filled)
-        for start in range(
-            0, count, _COLUMNS_TO_SORT
-        ):  # alike in number: what is added to make them equal is little
+        for start in range(0, count, _COLUMNS_TO_SORT):
             some = by_number[start : start + _COLUMNS_TO_SORT]
             width = int(filled[some[-1]])
             keys = candidates[some, :width]
