@@ -4,12 +4,14 @@ And notes of what tests tried to break: `--write-reliability` makes docs/reliabi
 """
 
 import os
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from tests.reliability.notes import DOCUMENT, Notes, reliability
+from tests.servers import TensorBoardServer
 
 __all__ = ["reliability"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -44,3 +46,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     turns = [path for pair in zip_longest(integration, browser) for path in pair if path is not None]
     places = {path: place for place, path in enumerate([*turns, *order][::-1])}
     items.sort(key=lambda item: -places[item.path])
+
+
+@pytest.fixture
+def tensorboard() -> Iterator[Callable[..., TensorBoardServer]]:
+    """Start TensorBoard with `tensorboard(logdir, *flags)`; it is killed after the test."""
+    servers: list[TensorBoardServer] = []
+
+    def start(*arguments: object, **settings: object) -> TensorBoardServer:
+        server = TensorBoardServer(*arguments, **settings)  # type: ignore[arg-type]
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.stop()

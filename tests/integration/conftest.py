@@ -8,21 +8,6 @@ import pytest
 from tests.servers import Corner, TensorBoardServer
 
 
-@pytest.fixture
-def tensorboard() -> Iterator[Callable[..., TensorBoardServer]]:
-    """Start TensorBoard with `tensorboard(logdir, *flags)`; it is killed after the test."""
-    servers: list[TensorBoardServer] = []
-
-    def start(*arguments: object, **settings: object) -> TensorBoardServer:
-        server = TensorBoardServer(*arguments, **settings)  # type: ignore[arg-type]
-        servers.append(server)
-        return server.start()
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
 @pytest.fixture(scope="module")
 def shared_servers(
     tmp_path_factory: pytest.TempPathFactory,
