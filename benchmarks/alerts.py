@@ -43,8 +43,11 @@ BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 SEEDS = {"healthy": (0, 1, 2), "poor": (0, 1, 2), "few": (0,), "by heart": (0, 1)}
 TUNED_ON = 0
 FEW = 200
+PROBE = 2000
 COPIES = 200
-NOISY = ("d_anchor", "mean_pairwise_distance", "displacement")
+NOISY = ("d_anchor", "mean_pairwise_distance", "displacement", "entropy")
+SIGNED = {"entropy"}
+COLUMNS = (*NOISY, "interpretable", "silent")
 
 
 def main() -> None:
@@ -82,7 +85,7 @@ def make_runs(runs: Path) -> None:
         return
     torch.set_float32_matmul_precision("high")
     pictures = world_pictures(4000)
-    monitor = cm.ConceptMonitor(layers=LAYERS, probe=make_probe(pictures, "world"), anchors=ANCHORS)
+    monitor = cm.ConceptMonitor(layers=LAYERS, probe=make_probe(pictures, "world", PROBE), anchors=ANCHORS)
     for kind, seed in missing:
         folder = folder_of(runs, kind, seed)
         begun = folder.with_name(f"{folder.name}.begun")  # a run that was cut short is not taken for whole
@@ -186,7 +189,7 @@ def strongest(run: Run, rule: str) -> float:
         for step, now in figures_of(run, layer).items():
             training = run.training.get(step, {})
             series.steps.append(step)
-            for name in ("d_anchor", "mean_pairwise_distance", "displacement", "interpretable", "silent"):
+            for name in COLUMNS:
                 getattr(series, name).append(float(getattr(now, name)))
             series.nonfinite.append(now.nonfinite)
             series.loss.append(training.get("loss/train", math.nan))
@@ -203,8 +206,9 @@ def noisy_alarms(run: Run, factor: float, rng: np.random.Generator) -> int:
         known = figures_of(run, layer)
         noise = {name: factor * noise_of([getattr(now, name) for now in known.values()]) for name in NOISY}
         for step, now in known.items():
-            shaken = {name: max(0.0, getattr(now, name) + rng.normal(0, noise[name])) for name in NOISY}
-            copy[step][layer] = now._replace(**shaken)
+            shaken = {name: getattr(now, name) + rng.normal(0, noise[name]) for name in NOISY}
+            bounded = {name: value if name in SIGNED else max(0.0, value) for name, value in shaken.items()}
+            copy[step][layer] = now._replace(**bounded)
     return len(check_figures(copy, run.training, AlertWatch()))
 
 
