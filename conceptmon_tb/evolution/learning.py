@@ -29,7 +29,7 @@ REPEATS = 30
 
 _PAIRS_AT_ONCE = 32  # without kernels: few, so that hardly two of them share a vector
 _PAIRS_IN_LOSS = 1 << 16
-_LANES = 16
+_LINE = 64  # bytes that the processor fetches at once; also its widest register
 
 
 class Learned(NamedTuple):
@@ -97,8 +97,7 @@ def learn_embedding(
         raise ValueError(f"rate must be positive and finite, got {rate}")
     random = np.random.Generator(np.random.PCG64(seed))
     members = together.num_members
-    # Rows are filled up with zeros, which stay zeros, to whole registers of the processor.
-    vectors = np.zeros((members, -(-dim // _LANES) * _LANES), np.float32)
+    vectors = _zero_rows(members, dim)
     vectors[:, :dim] = random.standard_normal((members, dim)) / math.sqrt(dim)
     placed, still = together.has_partner, np.zeros(members, dtype=bool)
     if fixed is not None:
@@ -146,6 +145,15 @@ def co_activation_loss(vectors: FloatArray, pairs: IntArray, negatives: IntArray
         total += float(np.logaddexp(0, -near).sum())  # -log sigma(x)
         total += float((np.logaddexp(0, away) * counts[:, None, :]).sum())  # -log(1 - sigma(x))
     return total / len(pairs)
+
+
+def _zero_rows(members: int, dim: int) -> FloatArray:
+    """Rows that are filled up with zeros, which stay zeros, to whole lines of memory, and begin with one."""
+    lanes = _LINE // np.dtype(np.float32).itemsize
+    width = -(-dim // lanes) * lanes
+    room = np.zeros(members * width + lanes, np.float32)
+    first = -room.ctypes.data % _LINE // room.itemsize
+    return room[first : first + members * width].reshape(members, width)
 
 
 def _descend(vectors: FloatArray, pairs: IntArray, drawn: IntArray, still: BoolArray, rate: float) -> None:
