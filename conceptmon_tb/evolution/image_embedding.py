@@ -189,17 +189,17 @@ def _solve(membership: Membership, target: Tensor, ridge: float) -> Tensor:
     """Conjugate gradients on Eq. 7.6 = 0 for all dimensions side by side, from 0: the shortest solution."""
     solution = target.new_zeros(membership.num_images, target.shape[1])
     residual = membership.collect(target)
-    direction, left = residual, residual.square().sum(dim=0)
-    enough = left * _PRECISION**2
+    direction, left = residual.clone(), residual.square().sum(dim=0)
+    enough, tiny = left * _PRECISION**2, torch.finfo(torch.float32).tiny
     for _ in range(_MOST_STEPS):
         if bool((left <= enough).all()):
             break
-        image = membership.collect(membership.average(direction)) + ridge * direction
-        step = left / (direction * image).sum(dim=0).clamp(min=torch.finfo(torch.float32).tiny)
-        solution = solution + step * direction
-        residual = residual - step * image
+        image = membership.collect(membership.average(direction)).add_(direction, alpha=ridge)
+        step = left / (direction * image).sum(dim=0).clamp(min=tiny)
+        solution.addcmul_(direction, step)
+        residual.addcmul_(image, step, value=-1)
         before, left = left, residual.square().sum(dim=0)
-        direction = residual + left / before.clamp(min=torch.finfo(torch.float32).tiny) * direction
+        direction.mul_(left / before.clamp(min=tiny)).add_(residual)
     return solution
 
 
