@@ -9,6 +9,7 @@ A record is: length (uint64), masked CRC-32C of these eight bytes (uint32), data
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -21,13 +22,14 @@ import numpy.typing as npt
 
 HEADER_BYTES, FOOTER_BYTES = 12, 4
 
-Code = Literal["truncated", "length checksum", "data checksum", "zeros"]
+Code = Literal["truncated", "length checksum", "data checksum", "too long", "zeros"]
 """What can be wrong with a record, for programs."""
 
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _ALL, _MASK_DELTA = 0xFFFFFFFF, 0xA282EAD8
 _WINDOW = 1 << 20  # bytes that are searched at once for the next record
+_MAX_DATA = 2**31 - 1  # no protobuf is larger: a file with a hole may have any size, and costs nothing
 
 
 class Damage(NamedTuple):
@@ -216,6 +218,8 @@ def _read_record(file: BinaryIO, number: int, offset: int, end: int, verify: boo
     if HEADER_BYTES + length + FOOTER_BYTES > left:
         wanted = HEADER_BYTES + length + FOOTER_BYTES
         return lost("truncated", f"cut short: {left} bytes of a record of {wanted}")
+    if length > _MAX_DATA:
+        return lost("too long", f"a record of {length} bytes, which is no event: none has 2 GiB")
     data = file.read(length)
     nbytes = HEADER_BYTES + length + FOOTER_BYTES
     footer = file.read(FOOTER_BYTES)
@@ -241,6 +245,7 @@ def _is_followed(file: BinaryIO, record: Record, end: int) -> bool:
 def _find_record(file: BinaryIO, start: int, end: int) -> int:
     """Return the offset of the next record that is whole; `end` if there is none."""
     while start + HEADER_BYTES <= end:
+        start = max(start, _behind_hole(file, start, end) - HEADER_BYTES)
         file.seek(start)
         window = np.frombuffer(file.read(_WINDOW + HEADER_BYTES), np.uint8)
         places = max(len(window) - HEADER_BYTES + 1, 0)
@@ -265,10 +270,24 @@ def _numbers_at(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> 
 
 
 def _is_zero(file: BinaryIO, offset: int, end: int) -> bool:
-    file.seek(offset)
-    while offset < end:
+    while (offset := _behind_hole(file, offset, end)) < end:
+        file.seek(offset)
         part = file.read(_WINDOW)
         if not part or part.strip(b"\0"):
             return not part
         offset += len(part)
     return True
+
+
+def _behind_hole(file: BinaryIO, offset: int, end: int) -> int:
+    """Return where a file's content goes on, where the system tells: a hole of a terabyte takes no disk."""
+    if not hasattr(os, "SEEK_DATA"):
+        return offset
+    handle = file.fileno()
+    place = os.lseek(handle, 0, os.SEEK_CUR)  # what is buffered goes by it
+    try:
+        return min(end, os.lseek(handle, offset, os.SEEK_DATA))
+    except OSError as error:  # ENXIO: nothing but a hole up to the end; others: it cannot be told
+        return end if error.errno == errno.ENXIO else offset
+    finally:
+        os.lseek(handle, place, os.SEEK_SET)

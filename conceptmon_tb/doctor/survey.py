@@ -47,7 +47,7 @@ class Flaw:
         number: Of the record.
         offset: Of its first byte.
         nbytes: How many bytes cannot be used.
-        code: "truncated", "length checksum", "data checksum", "zeros", "no event", "no time",
+        code: "truncated", "length checksum", "data checksum", "too long", "zeros", "no event", "no time",
             "no event file" or "unreadable".
         reason: A sentence for people.
     """
