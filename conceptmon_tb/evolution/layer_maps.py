@@ -163,7 +163,7 @@ class LayerMaps:
         return logits
 
     def _logits(self, batch: Tensor) -> Tensor:
-        logits = first_tensor(self._run(batch), "the model")
+        logits = first_tensor(self._run(batch.clone()), "the model")  # models may scale their input in place
         if logits.ndim != 2 or len(logits) != len(batch) or not logits.is_floating_point():
             raise ValueError(
                 f"model: it gives a tensor {logits.dtype} of shape {tuple(logits.shape)} for {len(batch)} "

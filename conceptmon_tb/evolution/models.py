@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from torch import nn
+from torch import Tensor, nn
 
 from conceptmon_tb.checkpoints.factory import ModelSource, build_model
 from conceptmon_tb.checkpoints.keys import match_checkpoint, take_state
@@ -33,7 +33,7 @@ def open_models(
 
     Raises:
         TypeError: An epoch is none of these.
-        ValueError: There is nothing to load into.
+        ValueError: There is nothing to load into, or both epochs are the same weights in memory.
         CheckpointError: Weights do not fit, or a file cannot be read.
     """
     for name, state in (("before", before), ("after", after)):
@@ -43,8 +43,34 @@ def open_models(
                 f"{type(state).__name__}"
             )
     modules = [state for state in (before, after) if isinstance(state, nn.Module)]
+    _check_apart((before, after))
     source: ModelSource | None = model if model is not None else next(map(unwrap_model, modules), None)
     return _open("before", before, source), _open("after", after, source)
+
+
+def _check_apart(states: Iterable[ModelState]) -> None:
+    """Refuse weights that are one in memory: a state dict goes along with the model that it was taken of."""
+    weights = [
+        _places(state.state_dict() if isinstance(state, nn.Module) else state)
+        for state in states
+        if isinstance(state, (nn.Module, Mapping))
+    ]
+    if len(weights) == 2 and all(weights) and (weights[0] <= weights[1] or weights[1] <= weights[0]):
+        raise ValueError(
+            "before and after are the same weights in memory, so nothing has evolved; keep a copy of the "
+            "earlier ones: before = copy.deepcopy(model.state_dict())"
+        )
+
+
+def _places(state: Mapping[str, Any]) -> set[int]:
+    """Where the tensors of a state dict, or of those inside a checkpoint, are in memory."""
+    found: set[int] = set()
+    for value in state.values():
+        if isinstance(value, Mapping):
+            found |= _places(value)
+        elif type(value) in (Tensor, nn.Parameter) and value.is_floating_point():
+            found.add(value.data_ptr())
+    return found - {0}
 
 
 def _open(name: str, state: ModelState, source: ModelSource | None) -> nn.Module:

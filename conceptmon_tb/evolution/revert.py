@@ -259,6 +259,8 @@ def _count_hits(
 def _is_right(logits: Tensor, labels: Tensor, top: int) -> BoolArray:
     if top >= logits.shape[1]:
         raise ValueError(f"top must be less than the model's {logits.shape[1]} logits, got {top}")
-    largest = logits.topk(top, dim=1).indices.cpu()
-    right: BoolArray = (largest == labels[:, None]).any(dim=1).numpy()
+    logits = logits.cpu()
+    largest = logits.topk(top, dim=1).indices
+    known = ~logits.gather(1, labels[:, None])[:, 0].isnan()  # NaN ranks as the largest
+    right: BoolArray = ((largest == labels[:, None]).any(dim=1) & known).numpy()
     return right

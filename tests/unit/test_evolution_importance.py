@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,29 @@ def test_an_evolution_that_was_planted_comes_first() -> None:
     assert (second.score, second.sensitivity) == (0, 0)
 
 
+class Scaled(nn.Module):
+    """What many networks begin with, in place or not."""
+
+    def __init__(self, net: nn.Sequential, *, in_place: bool) -> None:
+        super().__init__()
+        self.net, self.in_place = net, in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x.sub_(0.5).mul_(2) if self.in_place else (x - 0.5) * 2)
+
+
+def test_a_network_that_scales_its_input_in_place_sees_each_image_as_it_is() -> None:
+    images, labels = make_images(6), torch.arange(6) % 3
+    layers, kept = ["net.1", "net.3"], images.clone()
+    found, expected = (
+        measured(*(Scaled(make_net(seed), in_place=in_place) for seed in (0, 1)), images, labels, layers)
+        for in_place in (True, False)
+    )
+    for layer in layers:
+        np.testing.assert_array_equal(found[layer], expected[layer])
+    assert torch.equal(images, kept)
+
+
 class Shared(nn.Module):
     """One activation for two layers, and what it gives is a tuple."""
 
@@ -206,6 +230,20 @@ def test_epochs_may_be_modules_state_dicts_and_checkpoints(tmp_path: Path) -> No
         scores({"other": torch.zeros(2)}, after)
     with pytest.raises(TypeError, match="before must be a module"):
         scores(3, after)
+
+
+@pytest.mark.parametrize("kept", [lambda net: net, nn.DataParallel, nn.Module.state_dict])
+def test_an_earlier_epoch_that_goes_along_with_the_training_is_refused(kept: Callable) -> None:
+    net = make_net(0)
+    before = kept(net)
+    with torch.no_grad():
+        net[0].weight += 1
+    options = {"images": make_images(2), "labels": [0, 1], "layers": ["1"], "from_step": 0, "to_step": 1}
+    with pytest.raises(ValueError, match=r"same weights in memory.*copy\.deepcopy"):
+        important_evolutions(before, net, **options)
+    partly = copy.deepcopy(net)
+    partly[0] = net[0]  # a frozen part may be one and the same
+    assert important_evolutions(partly, net, **options).layers == ("1",)
 
 
 def test_images_may_be_a_dataset_and_classes_may_be_chosen() -> None:

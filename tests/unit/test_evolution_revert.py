@@ -108,6 +108,19 @@ def test_accuracy_may_be_that_of_the_largest_few_logits() -> None:
         revert_test(*arguments, from_step=0, to_step=1, repeats=1, top=3)
 
 
+def test_a_network_that_gives_no_numbers_recognises_nothing() -> None:
+    before, after = make_net(4), make_net(5)
+    with torch.no_grad():
+        after[3].bias[2] = torch.nan
+    labels = [0, 1, 2] * 3
+    test = revert_test(
+        before, after, make_images(9), labels, ["3"], from_step=0, to_step=1, bins=5, repeats=1
+    )
+    assert test.accuracy.tolist() == [[0.0] * 3]
+    assert (test.change[..., :4] == 0).all()  # the neuron without rank is in the last bin
+    assert test.change[..., 4].mean() > 0
+
+
 def planted(width: int = 8) -> tuple[nn.Sequential, nn.Sequential, Tensor, Tensor]:
     """Neuron 5 alone learns to tell class 1 from class 0; the others evolve to no effect."""
     torch.manual_seed(0)
