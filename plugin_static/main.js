@@ -50,8 +50,8 @@ const PAGE = html`
   <div id="empty" hidden></div>
   <div id="loading" role="status"><span>Reading the log directory…</span></div>`;
 
-/** @param {HTMLElement} body of the frame */
-export async function start(body) {
+/** @param {HTMLElement} body of the frame @param {string} routes address that the plugin's routes are below */
+export async function start(body, routes) {
   document.documentElement.lang = 'en';
   document.title = 'Concept Monitor';
   const store = createStore();
@@ -59,7 +59,7 @@ export async function start(body) {
   const palette = createPalette(store);
   render(PAGE, body);
 
-  const api = createApi(new URL('../', import.meta.url).href);
+  const api = createApi(routes);
   const address = createAddress();
   keepState(store, address);
   const player = createPlayer(store);

@@ -19,7 +19,7 @@ from conceptmon_tb.metadata import PLUGIN_NAME
 from conceptmon_tb.plugin.answer_room import AnswerRoom
 from conceptmon_tb.plugin.errors import BadRequestError, ForbiddenError, NotFoundError, TooManyRequestsError
 from conceptmon_tb.plugin.source import Source
-from conceptmon_tb.plugin.static_files import StaticFiles
+from conceptmon_tb.plugin.static_files import FOR_EVER, VERSIONED, StaticFiles
 from conceptmon_tb.plugin.visitors import check_visitor, own_names
 
 if TYPE_CHECKING:
@@ -87,8 +87,13 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         return self._active
 
     def frontend_metadata(self) -> Any:
-        """Tell TensorBoard which module draws the tab."""
-        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name=TAB_NAME)
+        """Tell TensorBoard which module draws the tab, by an address that changes with the tab's files.
+
+        TensorBoard asks whenever a page needs it, and its page around the tab is never kept by a browser.
+        """
+        version = self._static.version()
+        path = f"/index.js?version={version}" if version else "/index.js"
+        return base_plugin.FrontendMetadata(es_module_path=path, tab_name=TAB_NAME)
 
     def get_plugin_apps(self) -> dict[str, Any]:
         """Routes below `/data/plugin/conceptmon`."""
@@ -268,17 +273,24 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
         return request.respond(_dump({"neurons": rows}), JSON, headers=headers)
 
     def _index_js(self, request: _Request) -> wrappers.Response:
-        return self._file(request, "index.js")
+        return self._file(request, "index.js", request.optional_text("version"))
 
     def _static_file(self, request: _Request) -> wrappers.Response:
-        return self._file(request, request.path.partition(f"/plugin/{PLUGIN_NAME}/static/")[2])
+        name = request.path.partition(f"/plugin/{PLUGIN_NAME}/static/")[2]
+        versioned = VERSIONED.fullmatch(name)
+        if versioned:
+            return self._file(request, versioned[2], versioned[1])
+        return self._file(request, name, None)
 
-    def _file(self, request: _Request, name: str) -> wrappers.Response:
+    def _file(self, request: _Request, name: str, version: str | None) -> wrappers.Response:
         found = self._static.read(name)
         if found is None:
             raise NotFoundError(f"file {name!r} of the tab")
-        content, mime_type, tag = found
-        return request.respond(content, mime_type, etag=tag)
+        response = request.respond(found.content, found.mime_type, etag=found.tag)
+        if self._static.belongs(name, found.tag, version):
+            del response.headers["Expires"]
+            response.headers["Cache-Control"] = FOR_EVER
+        return response
 
 
 class _Request:

@@ -37,7 +37,7 @@
   const scripts = () => {
     // TensorBoard's page around the tab is a base and one script that imports it.
     const elements = [...document.querySelectorAll('script:not([src]):not([type="application/json"]), iframe, object, embed, img, base, a[href^="javascript:"]')]
-      .filter((element) => element.getAttribute('href') !== 'plugin/conceptmon/' && !element.textContent?.startsWith('import("./index.js")'));
+      .filter((element) => element.getAttribute('href') !== 'plugin/conceptmon/' && !element.textContent?.startsWith('import("./index.js'));
     const handlers = [...document.querySelectorAll('*')].flatMap((element) => element.getAttributeNames().filter((name) => name.startsWith('on')));
     return [...elements.map((element) => element.outerHTML.slice(0, 80)), ...handlers];
   };

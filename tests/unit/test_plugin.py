@@ -274,5 +274,40 @@ def test_new_files_are_found_and_removed_ones_are_not_served(tmp_path) -> None:
     assert files.read("a/b.css") is None
 
 
+def test_a_version_changes_with_any_name_or_content_and_comes_back_with_them(tmp_path) -> None:
+    (tmp_path / "a.css").write_text("p {}")
+    files = StaticFiles(tmp_path)
+    first = files.version()
+    assert len(first) == 16
+    assert StaticFiles(tmp_path).version() == first
+    (tmp_path / "a.css").write_text("p { }")
+    changed = files.version()
+    (tmp_path / "a.css").rename(tmp_path / "b.css")
+    assert len({first, changed, files.version()}) == 3
+    (tmp_path / "b.css").unlink()
+    (tmp_path / "a.css").write_text("p {}")
+    assert files.version() == first
+
+
+def test_only_a_file_that_is_as_it_was_when_the_version_was_told_belongs_to_it(tmp_path) -> None:
+    (tmp_path / "a.css").write_text("p {}")
+    files = StaticFiles(tmp_path)
+    tag = files.read("a.css").tag
+    assert not files.belongs("a.css", tag, "")
+    old = files.version()
+    assert files.belongs("a.css", tag, old)
+    assert not files.belongs("b.css", tag, old)
+    (tmp_path / "a.css").write_text("p {color: red}")
+    assert not files.belongs("a.css", files.read("a.css").tag, old)
+    new = files.version()
+    assert files.belongs("a.css", files.read("a.css").tag, new)
+    assert not files.belongs("a.css", tag, old)
+
+
+def test_there_is_no_version_while_files_are_being_replaced(tmp_path) -> None:
+    (tmp_path / "a.css").symlink_to(tmp_path / "elsewhere.css")
+    assert StaticFiles(tmp_path).version() == ""
+
+
 def _points(count: int) -> list[Any]:
     return [SimpleNamespace(step=step, wall_time=float(step), value=1.0) for step in range(count)]
