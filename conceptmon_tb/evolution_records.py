@@ -158,7 +158,7 @@ class Evolutions:
 
     def place(self, column: int) -> tuple[str, int]:
         """Layer and neuron of a column."""
-        return place_of(column, self.layers, self.neurons)
+        return places_of([column], self.layers, self.neurons)[0]
 
     def _row(self, class_name: str, column: int) -> Evolution:
         row = self.classes.index(class_name)
@@ -182,13 +182,13 @@ def rank(positive: npt.NDArray[np.integer[Any]], sensitivity: FloatArray) -> npt
     return ranked
 
 
-def place_of(column: int, layers: Sequence[str], neurons: Sequence[int]) -> tuple[str, int]:
-    """Layer and neuron of a column, where the neurons of all layers follow one another."""
-    for layer, count in zip(layers, neurons, strict=True):
-        if column < count:
-            return layer, column
-        column -= count
-    raise IndexError(f"there are {sum(neurons)} columns")
+def places_of(columns: Sequence[int], layers: Sequence[str], neurons: Sequence[int]) -> list[tuple[str, int]]:
+    """Layer and neuron of each of some columns, where the neurons of all layers follow one another."""
+    ends = np.cumsum(neurons)
+    found = np.searchsorted(ends, columns, side="right").tolist()
+    return [
+        (layers[at], column - int(ends[at]) + neurons[at]) for column, at in zip(columns, found, strict=True)
+    ]
 
 
 def evolutions_summary(evolutions: Evolutions) -> summary_pb2.Summary:

@@ -49,6 +49,8 @@ ALIGNMENT = 8
 
 # What a reader believes of a header, whoever wrote it. Words of a large vocabulary take a few MB.
 MAX_HEADER_BYTES = 64 * 1024 * 1024
+# A parsed value takes up to 80 bytes: of "{}," 60 MB of header would become 1.6 GB of memory.
+MAX_VALUES = 1 << 21  # a million words and their categories
 MAX_ARRAYS = 64
 _MAX_DIMENSIONS = 8
 _MAX_SIDE = 1 << 40
@@ -224,9 +226,11 @@ def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
     if zlib.crc32(content) != checksum:
         raise PayloadError("checksum mismatch: the record was altered or cut short after it was written")
     text = bytes(content[: min(header_size, MAX_HEADER_BYTES)])
+    values = text.count(b",") + text.count(b"[") + text.count(b"{")
+    if values > MAX_VALUES:
+        raise PayloadError(f"malformed header: some {values} values; at most {MAX_VALUES} are read")
     header = _parse_header(text, header_size)
     body = content[header_size:]
-    values = text.count(b",") + text.count(b"[") + text.count(b"{")
     try:
         arrays = {entry["name"]: _view_array(entry, body) for entry in header["arrays"]}
     except (KeyError, TypeError, ValueError) as error:

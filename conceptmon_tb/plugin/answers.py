@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from conceptmon_tb.plugin.neurons import (
 )
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import BlobPoint, Source
+from conceptmon_tb.plugin.suggestions import suggest
 from conceptmon_tb.plugin.words import Words
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -41,7 +41,6 @@ MAX_TAGS = 10_000
 _READERS = 4
 _TIMELINE = sorted(METRICS - {"layer", "note"})
 _EVIDENCE = ("series", "change", "needed", "noise")
-_CLOSE_NAME = 200
 
 
 class Answers:
@@ -208,8 +207,7 @@ class Answers:
         self._lookup.layers(source, run)
         tags = source.list_scalars(run)
         if tag not in tags:
-            close = difflib.get_close_matches(tag[:_CLOSE_NAME], tags[:MAX_TAGS])
-            raise NotFoundError(f"scalar {tag!r} of run {run!r}", suggestions=close)
+            raise NotFoundError(f"scalar {tag!r} of run {run!r}", suggestions=suggest(tag, tags[:MAX_TAGS]))
         points = source.read_scalars({run}, {tag}).get(run, {}).get(tag, [])
         return {"points": [[step, wall_time, finite(value)] for step, wall_time, value in points]}
 

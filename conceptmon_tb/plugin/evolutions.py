@@ -5,18 +5,18 @@ A table is one blob for each pair of epochs. Only the row of the class that is a
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal
 
 import numpy as np
 
-from conceptmon_tb.evolution_records import place_of, rank, scale_sensitivity
+from conceptmon_tb.evolution_records import places_of, rank, scale_sensitivity
 from conceptmon_tb.metadata import Payload, PayloadError, evolutions_tag, parse_evolutions_tag
 from conceptmon_tb.plugin.cards import tell_details
 from conceptmon_tb.plugin.errors import NotFoundError
 from conceptmon_tb.plugin.labels import finite, label_neuron
 from conceptmon_tb.plugin.lookup import Lookup, Names
 from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.suggestions import suggest
 
 Order = Literal["most", "least"]
 
@@ -25,7 +25,7 @@ MAX_CLASSES = 10_000
 MAX_LAYERS = 1000
 
 _MAX_LISTED = 20
-_CLOSE_NAME = 200
+_SHOWN = 200
 
 
 class EvolutionTables:
@@ -104,14 +104,13 @@ class EvolutionTables:
         table = self._table(source, run, *pair)
         names, layers, neurons = (list(table.attrs[name]) for name in ("classes", "layers", "neurons"))
         if class_name not in names:
-            close = difflib.get_close_matches(class_name[:_CLOSE_NAME], names[:MAX_CLASSES])
             raise NotFoundError(
-                f"class {class_name[:_CLOSE_NAME]!r} in the evolutions from step {pair[0]} to {pair[1]}",
-                suggestions=close,
+                f"class {class_name[:_SHOWN]!r} in the evolutions from step {pair[0]} to {pair[1]}",
+                suggestions=suggest(class_name, names[:MAX_CLASSES]),
             )
         if layer is not None and layer not in layers:
             listed = ", ".join(layers[:_MAX_LISTED])
-            raise NotFoundError(f"layer {layer[:_CLOSE_NAME]!r} in these evolutions; they have {listed}")
+            raise NotFoundError(f"layer {layer[:_SHOWN]!r} in these evolutions; they have {listed}")
         row = names.index(class_name)
         images = int(table.arrays["num_images"][row])
         positive = table.arrays["positive"][row]
@@ -126,8 +125,9 @@ class EvolutionTables:
         chosen = (ranked[::-1] if order == "least" else ranked)[:k].tolist()
         shown = _Neurons(self._lookup, source, run, pair, dict(zip(layers, neurons, strict=True)))
         rows = []
-        for number, column in enumerate(chosen):
-            place = place_of(column, layers, neurons)
+        for number, (column, place) in enumerate(
+            zip(chosen, places_of(chosen, layers, neurons), strict=True)
+        ):
             before, after = shown.tell(*place)
             rows.append(
                 {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,7 @@ from conceptmon_tb.plugin.encoder_worker import WORLD
 from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError
 from conceptmon_tb.plugin.live_words import LiveWords, Refusal
 from conceptmon_tb.plugin.lookup import text_embeddings
+from conceptmon_tb.plugin.suggestions import suggest
 from conceptmon_tb.projection import ConceptMap
 from conceptmon_tb.snapshot import FloatArray
 
@@ -161,7 +161,7 @@ def restore_map(space: Payload) -> ConceptMap:
 def suggest_words(space: Payload, wanted: str, more: Iterable[str] = ()) -> list[str]:
     """Words of a space, and some more, that look like another one; at most five."""
     known = sorted({str(name) for name in (*space.attrs["words"], *space.attrs["anchors"], *more)})
-    return difflib.get_close_matches(wanted.strip().casefold()[:MAX_WORD_LENGTH], known, n=5, cutoff=0.5)
+    return suggest(wanted.strip().casefold(), known, most=5, least=0.5)
 
 
 def _unknown_to_the_world(name: str) -> Refusal | None:

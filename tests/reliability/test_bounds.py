@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+import random
+import struct
 import time
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conceptmon_tb.alert_records import Alert, AlertReport, pack_alerts
-from conceptmon_tb.metadata import ALERTS_TAG, layer_tag, pack_payload, unpack_payload
+from conceptmon_tb.metadata import (
+    ALERTS_TAG,
+    PayloadError,
+    evolutions_tag,
+    layer_tag,
+    pack_payload,
+    unpack_payload,
+)
 from conceptmon_tb.payloads import pack_metrics, pack_neurons
 from conceptmon_tb.plugin import answers as answers_module
 from conceptmon_tb.plugin import layers
 from conceptmon_tb.plugin.answers import MAX_TAGS, Answers
+from conceptmon_tb.plugin.app import MAX_EVOLUTIONS
 from conceptmon_tb.plugin.cache import PayloadCache
 from conceptmon_tb.plugin.errors import BadRequestError
 from conceptmon_tb.plugin.records import RecordStore
 from conceptmon_tb.plugin.source import Source
+from conceptmon_tb.plugin.suggestions import suggest
 from tests.providers import FakeProvider
 from tests.reliability.million_tags import SMALL, measure, write_tags
 from tests.reliability.notes import Note
@@ -139,6 +152,50 @@ def test_very_many_scalars_are_listed_in_part_and_a_near_miss_is_answered_at_onc
     reliability(area="payloads", tried="tags of scalars beyond those that are listed", count=2 * MAX_TAGS)
 
 
+def test_names_made_to_be_slow_to_compare_are_suggested_as_far_as_there_is_time(reliability: Note) -> None:
+    dice = random.Random(1)
+    wanted = "".join(dice.choice("ab") for _ in range(199))
+    names = {"".join(dice.sample(wanted, len(wanted))) for _ in range(MAX_TAGS)}
+    provider = FakeProvider()
+    provider.log("run", enumerate(make_snapshots(1, {"layer1": 3})))
+    point = provider.tensors["run"][layer_tag("layer1", "metrics")]
+    provider.scalars = {"run": dict.fromkeys(names, point)}
+    began = time.process_time()
+    with pytest.raises(answers_module.NotFoundError) as told:
+        Answers().scalar_points(Source(provider), "run", wanted[:100])
+    assert time.process_time() - began < 2  # all of them take half a minute
+    assert "suggestions" in told.value.details
+    assert suggest("cat", ["dog", "cats", "cast", "bat"]) == difflib.get_close_matches(
+        "cat", ["dog", "cats", "cast", "bat"]
+    )
+    reliability(area="payloads", tried="names made to be slow to compare", count=len(names))
+
+
+def test_evolutions_of_very_many_layers_are_ranked_in_time(reliability: Note) -> None:
+    count = 200_000
+    layers, neurons = [*(f"{i:x}" for i in range(count)), "layer1"], [*[0] * count, MAX_EVOLUTIONS]
+    arrays = {
+        "num_images": np.ones(1, np.int32),
+        "positive": np.ones((1, MAX_EVOLUTIONS), np.uint8),
+        "scale": np.ones(1, np.float32),
+        "sensitivity": np.arange(MAX_EVOLUTIONS, dtype=np.float16)[None],
+    }
+    attrs = {"from_step": 0, "classes": ["cat"], "layers": layers, "neurons": neurons}
+    provider = FakeProvider()
+    provider.log("run", enumerate(make_snapshots(2, {"layer1": MAX_EVOLUTIONS})))
+    table = pack_payload("evolutions", 1, attrs, arrays)
+    provider.add_blob("run", evolutions_tag(0, 1), 1, 1.0, table)
+    tables, source = Answers().evolutions, Source(provider)
+    began = time.process_time()
+    rows = tables.ranked(source, "run", (0, 1), "cat", None, MAX_EVOLUTIONS, "most")["evolutions"]
+    assert time.process_time() - began < 1.5  # each place looked for by itself takes 3 s
+    assert [row["neuron"] for row in rows] == list(reversed(range(MAX_EVOLUTIONS)))
+    assert {row["layer"] for row in rows} == {"layer1"}
+    told = tables.describe(source, "run", 0, 1)
+    assert (len(told["layers"]), told["left_out"]) == (1000, count + 1 - 1000)
+    reliability(area="payloads", tried="layers of one table of evolutions", count=count)
+
+
 def test_the_cache_counts_what_a_header_takes_when_it_is_parsed(reliability: Note) -> None:
     pairs = {"x": [{}] * 50_000}
     payload = unpack_payload(pack_payload("space", 0, pairs))
@@ -150,6 +207,18 @@ def test_the_cache_counts_what_a_header_takes_when_it_is_parsed(reliability: Not
     cache.put("good", good)
     assert cache.num_bytes > 0
     reliability(area="payloads", tried="a header that takes twenty times its size when it is parsed", count=1)
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"0"])
+def test_a_header_of_very_many_values_is_refused_before_it_is_parsed(value: bytes, reliability: Note) -> None:
+    values = b'{"kind":"space","attrs":{"x":[' + (value + b",") * 3_000_000 + b'0]},"arrays":[]}'
+    payload = struct.pack("<4sHHqII", b"CMON", 1, 0, 0, len(values), zlib.crc32(values)) + values
+    tracemalloc.start()
+    with pytest.raises(PayloadError, match="at most"):
+        unpack_payload(payload)
+    assert tracemalloc.get_traced_memory()[1] < 2 * len(values)
+    tracemalloc.stop()
+    reliability(area="payloads", tried="headers that would take a gigabyte when they are parsed", count=1)
 
 
 def test_an_answer_is_json_for_everybody(reliability: Note) -> None:
