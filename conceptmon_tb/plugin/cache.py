@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -58,19 +56,10 @@ class PayloadCache:
                 self._bytes -= _weight(dropped)
 
     def drop(self, is_gone: Callable[[Hashable], bool]) -> None:
-        """Drop the payloads whose key is gone, and give their memory back to the system."""
+        """Drop the payloads whose key is gone."""
         with self._lock:
-            gone = [key for key in self._payloads if is_gone(key)]
-            for key in gone:
+            for key in [key for key in self._payloads if is_gone(key)]:
                 self._bytes -= _weight(self._payloads.pop(key))
-        if gone:
-            _give_back_memory()
-
-
-def _give_back_memory() -> None:
-    """Ask the C library for freed memory: glibc keeps it for each of the many threads that requests had."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # other C libraries have no such function
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _weight(payload: Payload) -> int:
@@ -107,3 +96,9 @@ class RecentItems(Generic[_Item]):
             self._items.move_to_end(key)
             while len(self._items) > self._max_items:
                 self._items.popitem(last=False)
+
+    def drop(self, is_gone: Callable[[Hashable], bool]) -> None:
+        """Drop the items whose key is gone."""
+        with self._lock:
+            for key in [key for key in self._items if is_gone(key)]:
+                del self._items[key]

@@ -68,6 +68,8 @@ class Distances:
         self._words = words
         self._of_words: RecentItems[Nearest] = RecentItems(_REMEMBERED_WORDS)
         self._of_spaces: RecentItems[Nearest] = RecentItems(_REMEMBERED_SPACES)
+        for known in (self._of_words, self._of_spaces):
+            lookup.store.forget_with_runs(known)
         # One product at a time: together they would take no less time, but several times the memory.
         self._busy = threading.Lock()
 

@@ -45,5 +45,7 @@ class ConceptMonitorLoader(base_plugin.TBLoader):  # type: ignore[misc]  # Tenso
         if context.data_provider is None:
             return None
         from conceptmon_tb.plugin.app import ConceptMonitorPlugin
+        from conceptmon_tb.plugin.heap import share_heap
 
+        share_heap()
         return ConceptMonitorPlugin(context)

@@ -37,6 +37,7 @@ class Lookup:
         self.store = store
         self.index = index
         self._words: RecentItems[int] = RecentItems(_REMEMBERED_SPACES)
+        store.forget_with_runs(self._words)
 
     def layers(self, source: Source, run: str) -> list[str]:
         """Layers of a run, sorted.

@@ -8,17 +8,18 @@ that were not known are decoded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from conceptmon_tb.metadata import NewerSchemaError, Payload, PayloadError, unpack_payload
 from conceptmon_tb.payload_checks import check_payload
-from conceptmon_tb.plugin.cache import PayloadCache
+from conceptmon_tb.plugin.cache import PayloadCache, RecentItems
+from conceptmon_tb.plugin.heap import give_back_memory
 from conceptmon_tb.plugin.source import Signature, Source, TensorPoint, TooLargeError
 from conceptmon_tb.plugin.tensor_guard import BadTensor
 
@@ -98,6 +99,7 @@ class RecordStore:
         self._series: dict[_Key, _Series] = {}
         self._locks: dict[_Key, threading.Lock] = {}
         self._flaws: dict[_Key, dict[Point, Flaw]] = {}
+        self._derived: list[RecentItems[Any]] = []
         self._mutex = threading.Lock()
         self.flaws_found = 0
 
@@ -237,7 +239,10 @@ class RecordStore:
             return dict(self._flaws.get((source.experiment, run, tag), {}))
 
     def forget_runs_except(self, source: Source, runs: Iterable[str]) -> None:
-        """Drop what is known of runs that are no longer listed, their payloads too."""
+        """Drop what is known of runs that are no longer listed, their payloads and what was made of them.
+
+        Otherwise a log directory that is tidied up during a long training only fills the caches.
+        """
         kept = set(runs)
         with self._mutex:
             gone = {k for k in list(self._series) if k[0] == source.experiment and k[1] not in kept}
@@ -247,8 +252,19 @@ class RecordStore:
             for key in [k for k in self._flaws if k[0] == source.experiment and k[1] not in kept]:
                 del self._flaws[key]
         removed = {key[:2] for key in gone}
-        if removed:  # otherwise a log directory that is tidied up during a long training only fills the cache
-            self.cache.drop(lambda key: isinstance(key, tuple) and key[:2] in removed)
+        if removed:
+
+            def is_gone(key: Hashable) -> bool:
+                return isinstance(key, tuple) and key[:2] in removed
+
+            self.cache.drop(is_gone)
+            for items in self._derived:
+                items.drop(is_gone)
+            give_back_memory()
+
+    def forget_with_runs(self, items: RecentItems[Any]) -> None:
+        """Drop also these items with their runs: their keys begin with experiment and run."""
+        self._derived.append(items)
 
     def forget_experiment(self, experiment: str) -> None:
         """Drop what is known of an experiment; its payloads age out of the cache."""

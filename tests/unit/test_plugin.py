@@ -151,12 +151,16 @@ def test_nothing_is_kept_of_a_run_that_was_removed(provider: FakeProvider) -> No
     answers.runs(source)
     answers.layer(source, "other", "layer1")
     answers.space(source, "other", None)
+    answers.distances(source, "other", "layer1", ["striped"], None)
+    answers.distances(source, "other", "layer1", [], 0)
     assert answers._store.cache.num_bytes > alone
+    assert sum(len(items) for items in answers._store._derived) >= 5
     for series in (provider.tensors, provider.blobs):
         series.pop("other")
     answers.runs(source)
     assert answers._store.cache.num_bytes == alone
     assert {run for _, run, _ in answers._store._series} == {"run"}
+    assert {run for items in answers._store._derived for _, run, *_ in items._items} <= {"run"}
 
 
 def test_a_page_of_images_that_the_browser_has_is_not_sent_again(provider: FakeProvider) -> None:
