@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -127,6 +128,66 @@ def test_what_is_no_whole_space_is_refused(tmp_path: Path) -> None:
     save_file(arrays, path, {**about, "space": json.dumps({**texts, "base": "another"})})
     with pytest.raises(SpaceFileError, match="another fingerprint"):
         SemanticSpace.load(path)
+
+
+def test_one_byte_altered_anywhere_is_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "space.safetensors"
+    space().save(path)
+    whole = path.read_bytes()
+    random, unseen = np.random.default_rng(0), []
+    for at in random.choice(len(whole), 150, replace=False).tolist():
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << random.integers(8)]) + whole[at + 1 :])
+        try:
+            SemanticSpace.load(path)
+            unseen.append(at)
+        except SpaceFileError:
+            continue
+    assert unseen == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"image_vectors": lambda rows: rows * np.nan}, "image_vectors is not finite"),
+        ({"image_vectors": lambda rows: rows.astype(np.float64)}, "image_vectors is float64"),
+        ({"landmarks": lambda rows: rows[:2]}, r"landmark_position is float32 .*, expected float32 \(2, 2\)"),
+        ({"word_vectors": lambda rows: rows[:, :3]}, "word_vectors is float32"),
+        ({"word_vectors": lambda rows: 0 * rows}, "word_vectors has a row without direction"),
+        ({"coverage": lambda row: row + 9}, "known images"),
+        ({"coverage": lambda row: 0 * row}, "known images"),
+        ({"stimuli": lambda rows: rows[:, :0]}, "has no stimuli"),
+        ({"stimuli": lambda rows: rows + 150}, "none of 150 images"),
+        ({"words": lambda words: ("group 1",) * len(words)}, "words, not all different"),
+        ({"words": lambda words: tuple(range(len(words)))}, "of another kind"),
+        ({"settings": lambda _: [1]}, "of another kind"),
+    ],
+)
+def test_a_space_that_was_written_badly_is_refused(
+    changed: dict[str, Callable], message: str, tmp_path: Path
+) -> None:
+    made, path = space(), tmp_path / "space.safetensors"
+    made.save(path)
+    with safe_open(str(path), framework="numpy") as file:
+        about, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    fields = {name: change(getattr(made, name)) for name, change in changed.items()}
+    about["fingerprint"] = dataclasses.replace(made, **fields).fingerprint
+    del about["checksum"]  # as in a file that was written before there was one
+    texts = json.loads(about["space"])
+    for name, value in fields.items():
+        (arrays if name in arrays else texts)[name] = value
+    save_file(arrays, path, {**about, "space": json.dumps(texts)})
+    with pytest.raises(SpaceFileError, match=message):
+        SemanticSpace.load(path)
+
+
+def test_a_file_without_checksum_is_read_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "space.safetensors"
+    space().save(path)
+    with safe_open(str(path), framework="numpy") as file:
+        about, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del about["checksum"]
+    save_file(arrays, path, about)
+    assert SemanticSpace.load(path).fingerprint == space().fingerprint
 
 
 def test_a_snapshot_is_step_2_2() -> None:
