@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -63,24 +64,27 @@ def browser() -> Iterator[Browser]:
 class Window:
     """The page that all tests share, because opening TensorBoard takes longer than most tests.
 
-    `Tab.open` loads the tab anew in it; what a test did to the page around is undone by `tidy`.
+    `Tab.open` loads the tab anew in it; what a test did to the page around is undone by `tidy`. A file may
+    have a window of its own in the same browser: neither closes what is the other's.
     """
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._page: Page | None = None
+        self._of_others: list[BrowserContext] = []
 
     @property
     def page(self) -> Page:
-        """The page, opened when first asked for, and anew where its process has ended."""
-        if self._page is None or self._page.is_closed():
+        """The page, opened when first asked for."""
+        if self._page is None:
+            self._of_others = self._browser.contexts
             self._page = self._browser.new_context(viewport=SIZE).new_page()
         return self._page
 
     def tidy(self) -> None:
         """Leave the page as a new one would be. Listeners stay: they tell tests that are over."""
         page, context = self.page, self.page.context
-        for other in self._browser.contexts:
+        for other in self._opened_since():
             if other != context:
                 other.close()
         for other in context.pages:
@@ -93,10 +97,14 @@ class Window:
         page.mouse.move(0, 0)
 
     def close(self) -> None:
-        """Close everything; the next test gets a new page."""
-        for context in self._browser.contexts:
-            context.close()
-        self._page = None
+        """Close the page and what tests opened beside it; the next test gets a new one."""
+        if self._page is not None:
+            self._page = None
+            for context in self._opened_since():
+                context.close()
+
+    def _opened_since(self) -> list[BrowserContext]:
+        return [context for context in self._browser.contexts if context not in self._of_others]
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +120,12 @@ def page(window: Window, request: pytest.FixtureRequest) -> Iterator[Page]:
     yield window.page
     if request.session.testsfailed > failed:
         window.close()
-    else:
+        return
+    try:
         window.tidy()
+    except PlaywrightError:  # a page that has crashed or closed fails the test that had it, and no other
+        window.close()
+        raise
 
 
 @pytest.fixture(scope="session")
