@@ -91,7 +91,7 @@ class StimuliTally:
         self.k = k
         self._seen = 0
         self._values, self._images, self._cells = torch.empty(0, 0), _no_ids(0), _no_ids(0)
-        self._low, self._high = torch.empty(0), torch.empty(0)
+        self._low, self._high, self._origin = torch.empty(0), torch.empty(0), torch.empty(0)
         self._sum, self._squares = np.zeros(0), np.zeros(0)
         self._grid: tuple[int, int] | None = None
 
@@ -123,9 +123,13 @@ class StimuliTally:
         wide = matrix.float()
         self._low = torch.minimum(self._low, wide.amin(dim=0).cpu())  # both hand NaN on
         self._high = torch.maximum(self._high, wide.amax(dim=0).cpu())
-        # Sums in float32 within a stretch, in float64 over stretches.
-        self._sum += wide.sum(dim=0).double().cpu().numpy()
-        self._squares += wide.square().sum(dim=0).double().cpu().numpy()
+        if not self._seen:
+            self._origin = wide[0].clone()
+        # Sums in float32 within a stretch, in float64 over stretches, and from where the first image is: a
+        # spread that is small beside the mean would be lost in their difference.
+        away = wide - self._origin
+        self._sum += away.sum(dim=0).double().cpu().numpy()
+        self._squares += away.square_().sum(dim=0).double().cpu().numpy()
         self._seen += len(matrix)
 
     def stimuli(self) -> Stimuli:
@@ -140,8 +144,9 @@ class StimuliTally:
         excited = valid[:, None] & (self._values > self._low[:, None])
         known = valid.numpy()
         with np.errstate(invalid="ignore", over="ignore"):
-            mean = np.where(known, self._sum / self._seen, 0.0)
-            variance = np.where(known, self._squares / self._seen - mean**2, 0.0)
+            away = self._sum / self._seen
+            mean = np.where(known, self._origin.double().cpu().numpy() + away, 0.0)
+            variance = np.where(known, self._squares / self._seen - away**2, 0.0)
         return Stimuli(
             images=self._images.masked_fill(~excited, -1).numpy(),
             activation=self._values.masked_fill(~excited, 0.0).numpy(),

@@ -76,8 +76,9 @@ def test_neurons_that_say_nothing_have_no_stimuli() -> None:
     assert (found.activation[~found.valid] == 0).all()
 
 
-def test_means_and_spreads_are_those_over_all_images() -> None:
-    activations = sparse(50, 4, 3)
+@pytest.mark.parametrize("level", [0, 10_000])
+def test_means_and_spreads_are_those_over_all_images(level: float) -> None:
+    activations = sparse(50, 4, 3) + level
     tally = StimuliTally(3)
     for part in activations.split(7):
         tally.update(part)
