@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # What a spreadsheet takes for the beginning of a formula; the tab's own tables have the same rule.
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four: their wide forms
 _HALF_LETTERS = re.compile("[\ud800-\udfff]")
 
 

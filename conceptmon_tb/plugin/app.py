@@ -34,6 +34,7 @@ MAX_NEAREST = 100
 MAX_EVOLUTIONS = 200
 MAX_WORDS = 64
 MAX_FILM = 64
+_MAX_IN_NAME = 80
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'self'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -264,7 +265,9 @@ class ConceptMonitorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # Tenso
     def _export(self, request: _Request) -> wrappers.Response:
         run, layer, step = request.text("run"), request.text("layer"), request.number("step")
         spelling = request.choice("format", ("csv", "json"))
-        name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"concepts_{run}_{layer}_{step}")
+        # Names may have any length; a header and a file's name may not.
+        parts = ("concepts", run[:_MAX_IN_NAME], layer[:_MAX_IN_NAME], str(step))
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts))
         headers = [("Content-Disposition", f'attachment; filename="{name}.{spelling}"')]
         if spelling == "csv":
             table = self._answers.export_csv(request.source, run, layer, step)

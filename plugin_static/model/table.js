@@ -12,7 +12,7 @@ import { categoryOf, wordOf } from './space.js';
 /** @typedef {Record<string, Cell>} Row */
 
 /** What a spreadsheet takes for the beginning of a formula. */
-const FORMULA = /^[=+\-@\t\r]/;
+const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 
 /**
  * One row for each neuron at one step, as the route `export` gives them.

@@ -93,6 +93,7 @@ VIEWS: list[dict[str, Any]] = [
     {"panel": "concepts", "concepts": "table", "concept": TEXTS["a formula"]},
     {"panel": "concepts", "concepts": "flow", "flow": "concept"},
     {"panel": "concepts", "concepts": "missing", "among": "concepts"},
+    {"panel": "evolutions", "pair": "0,2", "class": TEXTS["the end of a script"], "evolayer": "plain"},
     {
         "panel": "compare",
         "compare": "constructor:plain,__proto__:plain,layers:..%2F..%2F..%2F..%2Fetc%2Fpasswd",

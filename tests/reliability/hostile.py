@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from conceptmon_tb.alert_records import Alert, AlertReport, alert_summary
 from conceptmon_tb.event_files import frame_record
+from conceptmon_tb.evolution_records import Evolutions, evolutions_summary
 from conceptmon_tb.metadata import SPACE_TAG, parse_layer_tag
 from conceptmon_tb.snapshot import ConceptSpace, ProbeImages
 from conceptmon_tb.summary import concept_summary, space_summary
@@ -35,6 +37,8 @@ TEXTS = {
     "half a letter": "half\ud800 a letter",
     "a formula": "=HYPERLINK(\"//evil.example\",\"x\")",
     "another formula": "@SUM(1+1)*cmd|' /C calc'!A0",
+    "a wide formula": "\uff1d1+1",
+    "a formula on the next line": "\n=1+1",
     "a name of objects": "__proto__",
     "another name of objects": "constructor",
     "marks upon marks": "Z" + "\u0301" * 300,
@@ -120,7 +124,17 @@ def write_hostile_content(folder: Path, layers: Mapping[str, int], epochs: int =
         for text in WHOLE.values():
             scalar = summary_pb2.Summary.Value(tag=text, simple_value=float(step))
             events.append(make_event(step, summary_pb2.Summary(value=[scalar])))
+    events.append(make_event(epochs - 1, evolutions_summary(hostile_table(layers, epochs - 1))))
     write_events(folder, events)
+
+
+def hostile_table(layers: Mapping[str, int], last: int) -> Evolutions:
+    """A table of evolutions from step 0 to the last one, whose classes are `TEXTS`."""
+    shape = len(TEXTS), sum(layers.values())
+    images, neurons = np.full(len(TEXTS), 4, np.int32), tuple(layers.values())
+    positive = np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape) % 5
+    sensitivity = positive.astype(np.float32)
+    return Evolutions(0, last, tuple(TEXTS.values()), images, tuple(layers), neurons, positive, sensitivity)
 
 
 def hostile_report(step: int, layers: list[str]) -> AlertReport:

@@ -32,7 +32,8 @@ from tests.servers import TensorBoardServer
 
 WORDS, NAMED = "words", "layers"
 LAYERS = {"plain": len(TEXTS), "second": 5}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FILE_NAME = r'attachment; filename="[\w.-]{1,255}"'  # as long as file systems take
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Names whose blobs the data server cannot read: it parses keys that it made itself without their escapes.
 UNREADABLE = re.compile(r'["\\\x00-\x1f\x7f]')
 LOST_BLOBS = (
@@ -82,7 +83,7 @@ def test_runs_of_any_name_are_listed_and_answered(server: TensorBoardServer, rel
         assert server.fetch("layer", run=name, layer="a")[0] == 200
         status, body, headers = server.fetch("export", run=name, layer="a", step=0)
         assert status == 200
-        assert re.fullmatch(r'attachment; filename="[\w.-]+"', headers["Content-Disposition"])
+        assert re.fullmatch(FILE_NAME, headers["Content-Disposition"])
         assert not body.decode().splitlines()[1].startswith(FORMULA)
         status, body, _ = server.fetch("space", run=name)
         assert status == 200 or (UNREADABLE.search(name) and b"--load_fast=false" in body), name
@@ -114,7 +115,7 @@ def test_layers_of_any_name_are_listed_and_answered(server: TensorBoardServer, r
         assert told is None or (UNREADABLE.search(name) and "--load_fast=false" in told), name
         status, _, headers = server.fetch("export", run=NAMED, layer=name, step=0)
         assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
-        assert re.fullmatch(r'attachment; filename="[\w.-]+"', headers["Content-Disposition"])
+        assert re.fullmatch(FILE_NAME, headers["Content-Disposition"])
     tried = "names of layers, before both loaders"
     reliability(area="content", tried=tried, count=len(WHOLE), lost=LOST_BLOBS)
 
@@ -147,6 +148,27 @@ def test_alerts_and_scalars_come_back_as_they_were_written(
         if text.strip():
             assert len(_get(server, "scalars", run=WORDS, tag=text)["points"]) == 3
     reliability(area="content", tried="messages of alerts and tags of scalars", count=2 * len(WHOLE))
+
+
+def test_classes_and_layers_of_evolutions_come_back_as_they_were_written(
+    server: TensorBoardServer, reliability: Note
+) -> None:
+    pair = {"run": WORDS, "from": 0, "to": 2}
+    told = _get(server, "evolutions", **pair)
+    assert [entry["name"] for entry in told["classes"]] == list(TEXTS.values())
+    for text in WHOLE.values():
+        ranked = _get(server, "evolutions", **pair, **{"class": text}, k=1)
+        assert (ranked["class"], ranked["total"]) == (text, sum(LAYERS.values()))
+        assert ranked["evolutions"][0]["before"]["description"] in TEXTS.values()
+    pair = {"run": NAMED, "from": 0, "to": 1}
+    assert [entry["name"] for entry in _get(server, "evolutions", **pair)["layers"]] == list(WHOLE.values())
+    for text in WHOLE.values():
+        (row,) = _get(server, "evolutions", **pair, **{"class": TEXTS["markup"]}, layer=text, k=1)[
+            "evolutions"
+        ]
+        assert row["layer"] == text
+    tried = "classes and layers of a table of evolutions"
+    reliability(area="content", tried=tried, count=len(TEXTS) + len(WHOLE))
 
 
 def test_a_table_runs_nothing_in_a_spreadsheet(server: TensorBoardServer, reliability: Note) -> None:

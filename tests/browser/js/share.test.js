@@ -23,7 +23,8 @@ test('the reader\'s threshold decides what is interpretable', () => {
 test('only the neurons that are wanted', () => equal(neuronRows(makeLayer([[1, -1, 0]]), space, 0, null, (neuron) => neuron === 2).map(({ neuron }) => neuron), [2]));
 test('numbers are spelt as shortly as 32 bits allow', () => equal([shortest(Math.fround(0.1)), shortest(Math.fround(1 / 3)), shortest(NaN), shortest(-3)], [0.1, 0.33333334, null, -3]));
 test('text that a spreadsheet would run as a formula gets an apostrophe, numbers do not', () => {
-  equal(['=1+1', '+1', '-x', '@a', '\t=1', 'a=1'].map(csvCell), ["'=1+1", "'+1", "'-x", "'@a", "'\t=1", 'a=1']);
+  equal(['=1+1', '+1', '-x', '@a', '\t=1', '\uff1d1', 'a=1'].map(csvCell), ["'=1+1", "'+1", "'-x", "'@a", "'\t=1", "'\uff1d1", 'a=1']);
+  equal(csvCell('\n=1'), '"\'\n=1"');
   equal([csvCell(-0.5), csvCell(null), csvCell(true)], ['-0.5', '', 'True']);
 });
 test('fields with commas, quotes or line ends are quoted', () => equal(['a,b', 'say "x"', 'two\nlines', ' edge'].map(csvCell), ['"a,b"', '"say ""x"""', '"two\nlines"', '" edge"']));
