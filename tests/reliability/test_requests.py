@@ -42,6 +42,7 @@ STATIC = Path(__file__).parents[2] / "plugin_static"
 TYPES = {*MIME_TYPES.values(), JSON, BINARY, "image/jpeg", "text/csv"}
 
 
+LISTED = StaticFiles()
 NOBODYS = b"Not found"
 """What TensorBoard says of a path that it gives to no plugin, such as that of a folder."""
 
@@ -230,8 +231,10 @@ def test_every_file_of_the_tab_and_no_other_is_served(server: TensorBoardServer,
 
 
 def test_no_spelling_of_a_path_leads_out_of_the_list(server: TensorBoardServer, reliability: Note) -> None:
+    versions = (LISTED.version(), "0" * 16)
+    bases = ("static/", "static%2f", *(f"static/{version}/" for version in versions))
     for way in WAYS_OUT:
-        for target in (f"static/{way}", f"static/{way}?name=style.css", f"static%2f{way}"):
+        for target in (f"static/{way}?name=style.css", *(base + way for base in bases)):
             answer = send(server.port, ROUTE + target)
             assert answer.status == 404, target
             if answer.body != NOBODYS:
@@ -242,10 +245,7 @@ def test_no_spelling_of_a_path_leads_out_of_the_list(server: TensorBoardServer, 
         "/data/plugin/conceptmon/index.js/../x",
     ):
         assert send(server.port, target).status in (301, 308, 404)
-    reliability(area="requests", tried="spellings of paths out of the tab's folder", count=3 * len(WAYS_OUT))
-
-
-LISTED = StaticFiles()
+    reliability(area="requests", tried="spellings of paths out of the tab's folder", count=5 * len(WAYS_OUT))
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
