@@ -353,3 +353,34 @@ ALERTS: dict[str, Change] = {
     "a bad checksum": with_bytes(lambda data: data[:-1] + bytes([data[-1] ^ 1])),
 }  # fmt: skip
 """What is done to the record of alerts of one epoch."""
+
+EVOLUTIONS: dict[str, Change] = {
+    "classes that are numbers": with_content({"classes": [1, 2]}),
+    "one class twice": with_content({"classes": ["cat", "cat"]}),
+    "classes that are one text": with_content({"classes": "ab"}),
+    "no class": with_content({"classes": []}),
+    "layers that are lists": with_content({"layers": [[]]}),
+    "2^31 neurons": with_content({"neurons": [2**31]}),
+    "-1 neurons": with_content({"neurons": [-1]}),
+    "one neuron more": with_content({"neurons": [N + 1]}),
+    "numbers of neurons for no layer": with_content({"neurons": [N, 0]}),
+    "a beginning after the end": with_content({"from_step": 99}),
+    "a beginning of 10^400": with_content({"from_step": -(10**400)}),
+    "the beginning of another tag": with_content({"from_step": -77}),
+    "more images with a rise than there are": with_content(
+        arrays={"positive": np.full((2, N), 99, np.uint8)}
+    ),
+    "fewer than no images": with_content(arrays={"positive": np.full((2, N), -1, np.int32)}),
+    "classes without images": with_content(arrays={"num_images": np.zeros(2, np.int32)}),
+    "sensitivities of another dtype": with_content(arrays={"sensitivity": np.ones((2, N), np.int8)}),
+    "sensitivities of another rank": with_content(arrays={"sensitivity": np.ones(2 * N, np.float16)}),
+    "no scale": _without("scale"),
+    "another kind": with_content(kind="space"),
+    "another step": with_content(step=7),
+    "a bad checksum": with_bytes(lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+    "a newer schema": with_bytes(lambda data: data[:4] + b"\x02\x00" + data[6:]),
+    "a header of 200,000 brackets": with_header(lambda header: "[" * 200_000),
+    "a blob of numbers": _as_type(types_pb2.DT_UINT8),
+    "no string": with_tensor(lambda tensor: tensor.ClearField("string_val")),
+}
+"""What is done to a table of evolutions."""

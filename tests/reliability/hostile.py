@@ -72,12 +72,12 @@ ATTACKED = 1
 EPOCHS = 3
 
 
-def write_events(folder: Path, events: list[event_pb2.Event]) -> None:
+def write_events(folder: Path, events: list[event_pb2.Event], name: str = "stranger") -> None:
     """Write an event file as TensorBoard's writer would, but of anything."""
     folder.mkdir(parents=True, exist_ok=True)
     first = event_pb2.Event(wall_time=START_TIME, file_version="brain.Event:2")
     records = [frame_record(event.SerializeToString()) for event in (first, *events)]
-    (folder / "events.out.tfevents.1700000000.stranger.1.0").write_bytes(b"".join(records))
+    (folder / f"events.out.tfevents.1700000000.{name}.1.0").write_bytes(b"".join(records))
 
 
 def make_event(step: int, summary: summary_pb2.Summary, wall_time: float | None = None) -> event_pb2.Event:
@@ -124,17 +124,17 @@ def write_hostile_content(folder: Path, layers: Mapping[str, int], epochs: int =
         for text in WHOLE.values():
             scalar = summary_pb2.Summary.Value(tag=text, simple_value=float(step))
             events.append(make_event(step, summary_pb2.Summary(value=[scalar])))
-    events.append(make_event(epochs - 1, evolutions_summary(hostile_table(layers, epochs - 1))))
+    events.append(make_event(epochs - 1, evolutions_summary(_table(texts, layers, 0, epochs - 1))))
     write_events(folder, events)
 
 
-def hostile_table(layers: Mapping[str, int], last: int) -> Evolutions:
-    """A table of evolutions from step 0 to the last one, whose classes are `TEXTS`."""
-    shape = len(TEXTS), sum(layers.values())
-    images, neurons = np.full(len(TEXTS), 4, np.int32), tuple(layers.values())
+def _table(classes: Sequence[str], layers: Mapping[str, int], first: int, last: int) -> Evolutions:
+    """A table of evolutions with four images of each class."""
+    shape = len(classes), sum(layers.values())
+    images, neurons = np.full(len(classes), 4, np.int32), tuple(layers.values())
     positive = np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape) % 5
     sensitivity = positive.astype(np.float32)
-    return Evolutions(0, last, tuple(TEXTS.values()), images, tuple(layers), neurons, positive, sensitivity)
+    return Evolutions(first, last, tuple(classes), images, tuple(layers), neurons, positive, sensitivity)
 
 
 def hostile_report(step: int, layers: list[str]) -> AlertReport:
@@ -177,6 +177,17 @@ def write_attacked_epochs(folder: Path, tag: str, changes: Sequence[Change]) -> 
             attacks[epoch](value)
 
     _write(folder, change, epochs, SMALL)
+
+
+def write_attacked_tables(folder: Path, changes: Sequence[Change]) -> None:
+    """Write a run with a good table of evolutions from step 0, and one from -1, -2, ... for each change."""
+    last, layers, events = EPOCHS - 1, {"victim": SMALL["victim"]}, []
+    write_attacked(folder, "none", lambda value: None)
+    for number, change in enumerate(changes, 1):
+        summary = evolutions_summary(_table(("cat", "dog"), layers, -number, last))
+        change(summary.value[0])
+        events.append(make_event(last, summary))
+    write_events(folder, events, "tables")
 
 
 def write_attacked(
@@ -227,6 +238,8 @@ def _write(
         part = ProbeImages(images.ids[epoch::epochs], images.thumbnails[epoch::epochs])
         summary.MergeFrom(concept_summary(snapshots, number, part))
         summary.MergeFrom(alert_summary(AlertReport(number, (), (), (), {"loss": 1.0})))
+        if epoch == epochs - 1 and number == epoch:
+            summary.MergeFrom(evolutions_summary(_table(("cat",), layers, 0, epoch)))
         for value in summary.value:
             change(value, epoch)
         events.append(make_event(number, summary, wall_time if is_attacked else None))

@@ -14,15 +14,33 @@ import pytest
 from tensorboard.compat.proto import summary_pb2
 
 from conceptmon_tb.doctor import examine, repair
-from conceptmon_tb.metadata import ALERTS_TAG, IMAGES_TAG, SPACE_TAG, NewerSchemaError, layer_tag
+from conceptmon_tb.metadata import (
+    ALERTS_TAG,
+    IMAGES_TAG,
+    LAYER_KINDS,
+    SPACE_TAG,
+    NewerSchemaError,
+    evolutions_tag,
+    layer_tag,
+)
 from conceptmon_tb.reader import read_run
-from tests.reliability.attacks import ALERTS, EMBEDDINGS, HARMLESS, METRICS, NEURONS, PAGES, SPACES
+from tests.reliability.attacks import (
+    ALERTS,
+    EMBEDDINGS,
+    EVOLUTIONS,
+    HARMLESS,
+    METRICS,
+    NEURONS,
+    PAGES,
+    SPACES,
+)
 from tests.reliability.hostile import (
     ATTACKED,
     EPOCHS,
     write_attacked,
     write_attacked_epochs,
     write_attacked_layers,
+    write_attacked_tables,
 )
 from tests.reliability.notes import Note
 from tests.servers import TensorBoardServer
@@ -60,6 +78,16 @@ METADATA: dict[str, Callable[[Any], None]] = {
 }
 """What is done to the metadata of all epochs of one tag."""
 
+TAGS = {
+    **{kind: layer_tag("victim", kind) for kind in LAYER_KINDS},
+    "space": SPACE_TAG,
+    "images": IMAGES_TAG,
+    "alerts": ALERTS_TAG,
+    "evolutions": evolutions_tag(0, EPOCHS - 1),
+}
+STRANGERS = {f"metadata of {kind}: {name}": (kind, name) for kind in TAGS for name in METADATA}
+RUNS = 5 + len(SPACES) + len(EVENTS) + len(STRANGERS)
+
 
 @pytest.fixture(scope="module")
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -70,16 +98,22 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_attacked_epochs(top / "alerts", ALERTS_TAG, list(ALERTS.values()))
     for name, change in SPACES.items():
         write_attacked(top / f"space: {name}", SPACE_TAG, change)
+    write_attacked_tables(top / "evolutions", list(EVOLUTIONS.values()))
     for name, settings in EVENTS.items():
         write_attacked(top / name, "none", lambda value: None, **settings)
+    for run, (kind, name) in STRANGERS.items():
+        _write_with_metadata(top / run, TAGS[kind], METADATA[name])
     return top
+
+
+def _write_with_metadata(folder: Path, tag: str, change: Callable[[Any], None]) -> None:
+    write_attacked(folder, tag, lambda value: change(value.metadata), every_epoch=True)
 
 
 @pytest.fixture(scope="module", params=LOADERS)
 def server(request: pytest.FixtureRequest, logdir: Path) -> Iterator[TensorBoardServer]:
     with TensorBoardServer(logdir, LOADERS[request.param]) as tensorboard:
-        expected = 4 + len(SPACES) + len(EVENTS)
-        tensorboard.wait_for(lambda: len(tensorboard.runs()) == expected, 60)
+        tensorboard.wait_for(lambda: len(tensorboard.runs()) == RUNS, 60)
         # Checksums are verified over the first few answers.
         tensorboard.wait_for(lambda: _revision(tensorboard) == _revision(tensorboard))
         yield tensorboard
@@ -231,29 +265,62 @@ def test_memory_is_bounded(server: TensorBoardServer, reliability: Note) -> None
     reliability(area="payloads", tried=tried, count=len(LAYERS) + len(PAGES) + len(SPACES) + len(ALERTS))
 
 
+ROUTES: dict[str, dict[str, object]] = {
+    "timeline": {},
+    "space": {},
+    "alerts": {},
+    "images": {},
+    "layer": {"layer": "victim"},
+    "neuron": {"layer": "victim", "neuron": 1, "step": 1},
+    "distances": {"layer": "victim", "word": "cat"},
+    "export": {"layer": "victim", "step": 1},
+    "evolutions": {"from": 0, "to": EPOCHS - 1, "class": "cat"},
+}
+# What is not found where a tag is not ours; nothing of alerts, images and neighbours is no error.
+LOST = {
+    "neurons": {"layer", "neuron", "distances", "export"},
+    "metrics": {"layer", "neuron", "distances", "export"},
+    "space": {"space", "distances"},
+    "evolutions": {"evolutions"},
+}
+
+
 def test_a_tag_with_foreign_metadata_is_not_ours_and_costs_nothing_else(
-    tmp_path: Path, tensorboard: Callable[..., TensorBoardServer], reliability: Note
+    server: TensorBoardServer, logdir: Path, reliability: Note
 ) -> None:
-    for name, change in METADATA.items():
-        _write_with_metadata(tmp_path / name, change)
-    server = tensorboard(tmp_path, "--load_fast=false")
-    server.wait_for(lambda: len(server.runs()) == len(METADATA))
-    for name, run in server.runs().items():
-        assert _steps(run)["other"] == ALL_STEPS, name
-        if name == "content of another version":
-            assert _steps(run) == {"victim": ALL_STEPS, "other": ALL_STEPS}
-            continue
-        assert "victim" not in run["layers"]
-        assert "only a part of what is logged of 1 layers" in run["skipped"][0]["reason"]
-        assert server.fetch("layer", run=name, layer="victim")[0] == 404
-        # What reads the files without TensorBoard goes by the tag.
-        assert sorted(read_run(tmp_path / name).snapshots) == ["other", "victim"]
-    reliability(area="payloads", tried="missing and foreign plugin metadata", count=len(METADATA))
+    runs = server.runs()
+    for run, (kind, name) in STRANGERS.items():
+        lost = set() if name == "content of another version" else LOST.get(kind, set())
+        asked = ROUTES if name == "no metadata" else {*LOST.get(kind, ()), kind} & set(ROUTES)
+        told = {route: server.fetch(route, run=run, **ROUTES[route])[0] for route in asked}
+        assert told == {route: 404 if route in lost else 200 for route in asked}, run
+        assert _steps(runs[run])["other"] == ALL_STEPS, run
+        assert ("victim" in runs[run]["layers"]) == ("layer" not in lost)
+        reasons = str(runs[run]["skipped"])
+        assert ("only a part of what is logged of 1 layers" in reasons) == ("layer" in lost), run
+        assert ("space of this run is not in the log" in reasons) == ("space" in lost), run
+        if lost and kind != "space":  # what reads the files without TensorBoard goes by the tag
+            assert sorted(read_run(logdir / run).snapshots) == ["other", "victim"]
+    card = server.json("neuron", run="metadata of embedding: no metadata", **ROUTES["neuron"])
+    assert "are not in the log" in card["nearest_error"]
+    reliability(area="payloads", tried="missing and foreign plugin metadata", count=len(STRANGERS))
 
 
-def _write_with_metadata(folder: Path, change: Callable[[Any], None]) -> None:
-    tag = layer_tag("victim", "metrics")
-    write_attacked(folder, tag, lambda value: change(value.metadata), every_epoch=True)
+def test_bad_tables_of_evolutions_are_refused_and_the_good_one_is_told(
+    server: TensorBoardServer, reliability: Note
+) -> None:
+    last = EPOCHS - 1
+    for number, name in enumerate(EVOLUTIONS, 1):
+        for asked in ({}, {"class": "cat"}):
+            pair = {"run": "evolutions", "from": -number, "to": last, **asked}
+            status, body, headers = server.fetch("evolutions", **pair)
+            assert (status, headers["Content-Type"]) == (404, "application/json"), name
+            assert f"from step {-number} to {last}" in json.loads(body)["error"], name
+    assert {"from": 0, "to": last}.items() <= server.json("evolutions", run="evolutions")["pairs"][-1].items()
+    good = server.json("evolutions", run="evolutions", **ROUTES["evolutions"])
+    assert [row["before"]["step"] for row in good["evolutions"][:2]] == [0, 0]
+    tried = "payloads `evolutions`: refused, and why is told"
+    reliability(area="payloads", tried=tried, count=len(EVOLUTIONS))
 
 
 def test_files_are_read_without_tensorboard_too(logdir: Path, reliability: Note) -> None:
@@ -273,8 +340,12 @@ def test_files_are_read_without_tensorboard_too(logdir: Path, reliability: Note)
             (FileNotFoundError, NewerSchemaError)
         ):  # without it no neuron has a place or a name
             read_run(logdir / f"space: {name}")
-    assert len(examine(logdir).runs) == 4 + len(SPACES) + len(EVENTS)
-    count = len(LAYERS) + len(PAGES) + len(SPACES) + len(ALERTS)
+    tables = read_run(logdir / "evolutions")
+    right = [-1 - number for number, name in enumerate(EVOLUTIONS) if name == "a blob of numbers"]
+    assert [table.from_step for table in tables.evolutions] == [*right, 0]
+    assert len(tables.warnings) == len(EVOLUTIONS) - len(right)
+    assert len(examine(logdir).runs) == RUNS
+    count = len(LAYERS) + len(PAGES) + len(SPACES) + len(ALERTS) + len(EVOLUTIONS)
     reliability(area="payloads", tried="the same read by `read_run` and the doctor", count=2 * count)
 
 
