@@ -23,13 +23,18 @@ import conceptmon_tb as cm
 from conceptmon_tb.activations import collect_activations
 from conceptmon_tb.evolution import SpaceSettings, average_images, embed_base, find_stimuli
 from conceptmon_tb.evolution.image_embedding import METHODS
-from conceptmon_tb.evolution.stimuli import Stimuli, find_top_neurons, join_layers
+from conceptmon_tb.evolution.stimuli import Stimuli, find_top_neurons
 from conceptmon_tb.world import CLASSES, WorldDataset
+from demo.conceptevo.alignment import (
+    area_under_curve,
+    cosines,
+    detected_concepts,
+    presence_areas,
+    usual_concepts,
+)
 from demo.network import SmallResNet
 
 SIZE, BATCH, PROBE_SEED = 32, 64, 1_000_003
-CLEAR = 0.75  # area under the curve from which a neuron counts as a detector of its best concept
-FEWEST = 0.01  # share of images that show a concept
 REPEATS = (10, 30, 100)
 
 
@@ -152,28 +157,8 @@ def look(
     """A network's answers, and what its neurons detect."""
     seen = collect_activations(model, layers, probe.batches(), len(probe), pooling="max")
     activations = torch.cat([values for values, _ in seen.values()], dim=1)
-    shown = presence.mean(axis=0)
-    chosen = np.flatnonzero((shown >= FEWEST) & (shown <= 0.5))
-    rank = np.argsort(np.argsort(activations.numpy(), axis=0), axis=0).astype(np.float64)
-    present = presence[:, chosen].astype(np.float64)
-    count = present.sum(axis=0)
-    areas = (rank.T @ present - count * (count - 1) / 2) / (count * (len(present) - count))
-    best = areas.argmax(axis=1)
-    valid = join_layers([find_stimuli(activations)]).valid
-    clear = (areas.max(axis=1) >= CLEAR) & valid
-    return Network(name, activations, np.where(clear, chosen[best], -1))
-
-
-def cosines(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    units = [rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12) for rows in (left, right)]
-    return units[0] @ units[1].T
-
-
-def area_under_curve(score: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]) -> float:
-    rank = np.empty(len(score))
-    rank[np.argsort(score, kind="stable")] = np.arange(len(score))
-    count = int(positive.sum())
-    return float((rank[positive].sum() - count * (count - 1) / 2) / (count * (len(score) - count)))
+    areas = presence_areas(activations.numpy(), presence[:, usual_concepts(presence)])
+    return Network(name, activations, detected_concepts(areas, find_stimuli(activations).valid))
 
 
 def as_methods_table(names: list[str], rows: list[Row]) -> str:
