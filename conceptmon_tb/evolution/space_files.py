@@ -30,6 +30,7 @@ _ARRAYS: Mapping[str, npt.DTypeLike] = {
     "coverage": np.uint8, "landmarks": np.float32, "landmark_position": np.float32,
     "word_vectors": np.float32,
 }  # fmt: skip
+_ABOUT = {"format", "fingerprint", "space", "checksum"}
 _TEXTS = tuple(field.name for field in dataclasses.fields(SemanticSpace) if field.name not in _ARRAYS)
 
 
@@ -94,6 +95,7 @@ def load_space(path: str | Path) -> SemanticSpace:
         space = SemanticSpace(**arrays, **texts)
         _check_fit(space)
         is_whole = space.fingerprint == about["fingerprint"]
+        is_whole &= about.keys() <= _ABOUT  # a checksum under an altered name is not a missing one
         is_whole &= about.get("checksum") in (None, _checksum(about["space"], arrays))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SpaceFileError(
