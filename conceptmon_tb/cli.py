@@ -21,6 +21,7 @@ from conceptmon_tb.cli_backfill import add_backfill
 from conceptmon_tb.cli_doctor import add_doctor
 from conceptmon_tb.cli_export import add_export
 from conceptmon_tb.cli_options import add_concept_options, make_concept_set, make_encoder, say, step_number
+from conceptmon_tb.terminal_text import printable
 
 if TYPE_CHECKING:
     from conceptmon_tb.imported.runs import Import
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except (OSError, ValueError, KeyError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"conceptmon {args.command}: {text}", file=sys.stderr)
+        say(f"conceptmon {args.command}: {text}")
         return FAILED
 
 
@@ -139,7 +140,7 @@ def _run_import(args: argparse.Namespace) -> int:
         words = len(prepared.labelled.concepts)
         say(f"placing neurons among {words:,} concepts (a new map takes a while, then it is kept) ...")
         write_import(prepared, args.logdir, args.anchors, args.map)
-    print("\n".join(summary_lines(prepared)))
+    print(printable("\n".join(summary_lines(prepared))))
     print(
         "nothing was written (--dry-run)"
         if args.dry_run

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conceptmon_tb.cli_options import add_concept_options, make_concept_set, make_encoder, say
+from conceptmon_tb.terminal_text import printable
 
 if TYPE_CHECKING:
     from conceptmon_tb.checkpoints.timeline import Prepared
@@ -147,7 +148,7 @@ def _run_backfill(args: argparse.Namespace) -> int:
         for note in prepared.notes:
             say(note)
         if args.dry_run:
-            print("\n".join([*plan_lines(prepared), "nothing was written (--dry-run)"]))
+            print(printable("\n".join([*plan_lines(prepared), "nothing was written (--dry-run)"])))
             return 0
         written = run_backfill(prepared, args.workers)
     except KeyboardInterrupt:

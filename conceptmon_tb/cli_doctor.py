@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from conceptmon_tb.cli_options import say
 
 CLEAN, PROBLEMS, FAILED = 0, 1, 2
 _DELAY = 1.0  # seconds before a progress bar is worth its place
@@ -51,7 +52,7 @@ def _run_doctor(args: argparse.Namespace) -> int:
         if args.repair is not None:
             check_out(args.logdir, args.repair)
     except (OSError, ValueError) as error:
-        print(f"conceptmon doctor: {error}", file=sys.stderr)
+        say(f"conceptmon doctor: {error}")
         return FAILED
     with _progress("examining", total) as progress:
         found = examine(args.logdir, progress)
@@ -69,7 +70,7 @@ def _run_doctor(args: argparse.Namespace) -> int:
     elif made is not None:
         print("\n".join(repair_lines(made)))
     if failure:
-        print(failure, file=sys.stderr)
+        say(failure)
         return FAILED
     return CLEAN if found.is_clean else PROBLEMS
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from conceptmon_tb.cli_options import say
+from conceptmon_tb.terminal_text import printable
 
 if TYPE_CHECKING:
     from conceptmon_tb.export import Columns
@@ -65,7 +67,7 @@ def _run_export(args: argparse.Namespace) -> int:
     _check_wanted(runs, args)
     columns = stack_columns([_table(name, run, args) for name, run in runs.items()])
     write_table(columns, out)
-    print(f"{out}: {len(columns['step']):,} rows of {len(runs)} run(s)")
+    print(printable(str(out)) + f": {len(columns['step']):,} rows of {len(runs)} run(s)")
     return 0
 
 
@@ -98,7 +100,7 @@ def _export_embeddings(runs: dict[str, Run], args: argparse.Namespace, out: Path
     (run,) = runs.values()
     steps, array = embeddings(run, args.layer[0], run.steps[-1:] if args.last else args.step)
     write_table({"step": steps, "embedding": array}, out)
-    print(f"{out}: {' x '.join(map(str, array.shape))} (steps x neurons x dim)")
+    print(printable(str(out)) + f": {' x '.join(map(str, array.shape))} (steps x neurons x dim)")
     return 0
 
 
@@ -132,5 +134,5 @@ def _table(name: str, run: Run, args: argparse.Namespace) -> Columns:
     steps = run.steps[-1:] if args.last else args.step and [step for step in args.step if step in run.steps]
     columns = make(run, layers, steps)
     for warning in run.warnings:
-        print(f"warning: {name}: {warning}", file=sys.stderr)
+        say(f"warning: {name}: {warning}")
     return {"run": np.full(len(columns["step"]), name, object), **columns} if columns else {}

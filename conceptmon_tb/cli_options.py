@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from conceptmon_tb.terminal_text import printable
+
 if TYPE_CHECKING:
     from conceptmon_tb.concepts import ConceptSet
     from conceptmon_tb.encoders import ConceptEncoder
@@ -100,4 +102,4 @@ def step_number(text: str) -> int:
 
 def say(message: str) -> None:
     """Tell the user something that is not the command's result."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)

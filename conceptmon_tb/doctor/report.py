@@ -11,6 +11,7 @@ from typing import Any
 from conceptmon_tb.doctor.examine import listed
 from conceptmon_tb.doctor.findings import Examination, Finding, RunExamination
 from conceptmon_tb.doctor.repair import Repair
+from conceptmon_tb.terminal_text import printable
 
 _SHOWN = 20  # findings of a run; --json has all
 _HIDES_NOTHING = 1 << 60  # Lightning runs get a START event like this, for the sake of the next one
@@ -27,7 +28,7 @@ def report_lines(found: Examination) -> Iterator[str]:
         Lines of text.
     """
     for run in found.runs:
-        yield from map(_printable, _run_lines(run))
+        yield from map(_one_line, _run_lines(run))
         yield ""
     count = len(found.problems)
     ill = sum(bool(run.problems) for run in found.runs)
@@ -49,7 +50,7 @@ def repair_lines(made: Repair) -> Iterator[str]:
     for run in made.runs:
         extra = f", {run.salvaged} of them behind a damaged place" if run.salvaged else ""
         left = f"; left out {_plural(run.dropped, 'value')}" if run.dropped else ""
-        yield _printable(f"{run.name}: {_plural(run.events, 'event')}{extra}{left} -> {run.path}")
+        yield _one_line(f"{run.name}: {_plural(run.events, 'event')}{extra}{left} -> {run.path}")
     yield f"clean copy in {made.out}; the original is as it was"
 
 
@@ -115,16 +116,15 @@ def _file_line(file: Any) -> str:
     return ", ".join(parts)
 
 
+def _one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")
+
+
 def _finding_line(finding: Finding) -> str:
     if finding.record is None:
         return f"{finding.code}: {finding.message}"
     place = f"{finding.file}, record {finding.record} at byte {finding.offset}"
     return f"{finding.code}: {place}: {finding.message}"
-
-
-def _printable(line: str) -> str:
-    """Names come from files: what would move the cursor or is no text is shown by its number."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def _size(nbytes: int) -> str:

@@ -18,6 +18,7 @@ import pytest
 from conceptmon_tb.cli import main
 from conceptmon_tb.metadata import unpack_payload
 from conceptmon_tb.reader import read_run
+from tests.reliability.attacks import NEURONS as ATTACKS
 from tests.reliability.hostile import (
     NAMES,
     SPACE,
@@ -25,6 +26,7 @@ from tests.reliability.hostile import (
     WHOLE,
     hostile_words,
     write_attacked,
+    write_attacked_layers,
     write_hostile_content,
 )
 from tests.reliability.notes import Note
@@ -207,6 +209,22 @@ def test_the_doctor_prints_nothing_that_a_terminal_obeys(logdir: Path, reliabili
     assert said.count("\n") > len(NAMES)
     assert HIDDEN.findall(said.replace("\n", "")) == []
     reliability(area="content", tried="names before the doctor and a terminal", count=len(NAMES) + len(WHOLE))
+
+
+def test_the_export_says_nothing_that_a_terminal_obeys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reliability: Note
+) -> None:
+    folder = tmp_path / NAMES["control letters"]
+    damage = ("neurons", ATTACKS["a bad checksum"])
+    write_attacked_layers(folder, dict.fromkeys(WHOLE.values(), damage))
+    assert main(["export", str(folder), "--out", str(tmp_path / "table.csv")]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("checksum mismatch") == len(WHOLE)
+    assert main(["export", str(folder), "--layer", "\x1b", "--out", str(tmp_path / "other.csv")]) == 1
+    said_of_none = capsys.readouterr().err
+    assert "there are " in said_of_none
+    assert HIDDEN.findall((said.out + said.err + said_of_none).replace("\n", "")) == []
+    reliability(area="content", tried="names before the export and a terminal", count=len(WHOLE) + 2)
 
 
 def test_read_run_gives_the_same_texts(logdir: Path) -> None:
