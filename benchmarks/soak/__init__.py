@@ -6,9 +6,9 @@ a new one begins, so that after the warm-up there is always the same amount to h
 Memory, open handles and threads of the writer, of TensorBoard, of its data server and of the page are read
 every few seconds, and a straight line through them has a slope with an error. It sleeps most of the time.
 
-The resident set of TensorBoard's process also rises while Python holds no more: glibc keeps what short-lived
-threads freed. Where it is said to grow, `tracemalloc` in that process tells the two apart: over 240 epochs it
-held 11.4, then 11.8 MB (the bounded caches of distances), while the resident set rose by several times that.
+Where a resident set grows, `tracemalloc` in that process tells whether Python holds more. If not, the C library
+keeps what was freed: TensorBoard's threads share one heap for that reason (`conceptmon_tb/plugin/heap.py`).
+MALLOC_ARENA_MAX=16 in the environment shows what became of TensorBoard's process on two cores without.
 
     python -m benchmarks.soak --minutes 30 --write
 """

@@ -10,6 +10,8 @@ from typing import Any
 
 from tensorboard.plugins import base_plugin
 
+from conceptmon_tb.plugin.heap import share_heap
+
 PLUGIN_NAME = "conceptmon"  # as in `metadata`, which costs an import of numpy
 
 
@@ -19,7 +21,8 @@ class ConceptMonitorLoader(base_plugin.TBLoader):  # type: ignore[misc]  # Tenso
     def fix_flags(self, flags: Any) -> None:
         """Ask for all steps, unless the user chose a number with `--samples_per_plugin conceptmon=N`.
 
-        TensorBoard keeps 10 to 100 steps of a time series by default, and would drop epochs silently.
+        TensorBoard keeps 10 to 100 steps of a time series by default, and would drop epochs silently. Here
+        threads are also made to share one heap: later, those of the data server's client have their own.
 
         Args:
             flags: TensorBoard's parsed flags; changed in place.
@@ -30,6 +33,7 @@ class ConceptMonitorLoader(base_plugin.TBLoader):  # type: ignore[misc]  # Tenso
                 samples = {}
             samples.setdefault(PLUGIN_NAME, 0)
             flags.samples_per_plugin = samples
+            share_heap()
         except Exception:  # noqa: BLE001, S110  # any exception here would keep TensorBoard from starting
             pass
 
@@ -45,7 +49,5 @@ class ConceptMonitorLoader(base_plugin.TBLoader):  # type: ignore[misc]  # Tenso
         if context.data_provider is None:
             return None
         from conceptmon_tb.plugin.app import ConceptMonitorPlugin
-        from conceptmon_tb.plugin.heap import share_heap
 
-        share_heap()
         return ConceptMonitorPlugin(context)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +122,23 @@ def test_altered_and_newer_payloads_are_skipped_with_a_reason(corner, loader: st
     assert "pip install --upgrade" in second["reason"]
     answer = unpack_payload(server.fetch("layer", run="run", layer="layer1")[1])
     assert answer.arrays["steps"].tolist() == [0, 3]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_threads_of_requests_have_no_heaps_of_their_own(server: TensorBoardServer) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(server.fetch, "layer", run="healthy", layer="layer1") for _ in range(200)]
+    assert {each.result()[0] for each in asked} == {200}
+    # glibc reserves 64 MiB for a thread's heap, at a multiple of that, and makes its beginning writable.
+    regions = [line.split() for line in Path(f"/proc/{server.pid}/maps").read_text().splitlines()]
+    heaps = [
+        here[0]
+        for here, behind in pairwise(regions)
+        if (here[1], behind[1]) == ("rw-p", "---p")
+        and int(here[0].split("-")[0], 16) % (1 << 26) == 0
+        and here[0].split("-")[1] == behind[0].split("-")[0]
+    ]
+    assert heaps == []
 
 
 @pytest.mark.parametrize("loader", LOADERS)

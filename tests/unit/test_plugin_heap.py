@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C
 
 # glibc itself tells, as XML, how many heaps there are while eight threads hold memory.
 COUNT = """
-import ctypes, os, sys, tempfile, threading
+import ctypes, sys, tempfile, threading
 {before}
 from conceptmon_tb.plugin.heap import give_back_memory, share_heap
 print(share_heap())
