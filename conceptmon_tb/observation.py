@@ -86,6 +86,7 @@ def observe_layer(
     reference = observer.reference
     detection = observer.detector.detect(layer, activations, reference, scan)
     valid = health.valid if detection.known is None else health.valid & detection.known
+    unknown = health.valid & ~valid
     similarity, embedding = detection.similarity, detection.embedding
     if embedding is None:
         embedding = functional.embed_neurons(similarity, reference.text_embedding, observer.temperature)
@@ -106,7 +107,7 @@ def observe_layer(
         observer.space,
         observer.concept_map,
     )
-    images = _ids(functional.top_images(activations, observer.num_images), valid)
+    images = _ids(functional.top_images(activations, observer.num_images), health.valid)
     view = reference.probe.view if peaks else None
     explanation = _explain(observer.explainer, activations, detection)
     snapshot = ConceptSnapshot(
@@ -130,6 +131,7 @@ def observe_layer(
         descriptions=detection.descriptions,
         probe_images=len(activations),
         probe_total=reference.probe.total,
+        unknown=unknown.numpy() if unknown.any() else None,
         **places._asdict(),
         **(explanation._asdict() if explanation else {}),
     )

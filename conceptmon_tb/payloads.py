@@ -24,6 +24,7 @@ from conceptmon_tb.snapshot import ConceptSnapshot, ConceptSpace, FloatArray, In
 
 FLAG_INTERPRETABLE = 1
 FLAG_VALID = 2
+FLAG_UNKNOWN = 4
 
 _NO_ID = 0xFFFF
 _HALF_ARRAYS = ("explanation_weights", "explanation_fit", "num_concepts")
@@ -44,6 +45,8 @@ def pack_neurons(snapshot: ConceptSnapshot, step: int) -> bytes:
     """
     _check_shapes(snapshot)
     flags = snapshot.interpretable * FLAG_INTERPRETABLE + snapshot.valid * FLAG_VALID
+    if snapshot.unknown is not None:
+        flags += snapshot.unknown * FLAG_UNKNOWN
     arrays = {
         "position": np.asarray(snapshot.position, dtype=np.float32),
         "concept_ids": _narrow_ids(snapshot.concept_ids),
@@ -205,6 +208,7 @@ def unpack_snapshot(
     with reading(neurons, "neurons"), reading(metrics, "metrics"):
         arrays, attrs = neurons.arrays, metrics.attrs
         flags = arrays["flags"]
+        unknown = (flags & FLAG_UNKNOWN) != 0
         check_concepts(neurons, len(space.words))
         if len(flags) != attrs["neurons"]:
             raise ValueError(f"{len(flags)} neurons where the step's metrics tell of {attrs['neurons']}")
@@ -246,6 +250,7 @@ def unpack_snapshot(
             descriptions=tuple(neurons.attrs.get("descriptions", ())),
             probe_images=attrs.get("probe_images"),
             probe_total=attrs.get("probe_total"),
+            unknown=unknown if unknown.any() else None,
             **{name: arrays[name].astype(np.float32) for name in _HALF_ARRAYS if name in arrays},
         )
 
@@ -351,7 +356,7 @@ def _check_shapes(snapshot: ConceptSnapshot) -> None:
     expected = {
         "embedding": 2, "concept_ids": 2, "similarity": 2, "interpretable": 1,
         "position": 2, "top_images": 2, "displacement": 1, "explanation_ids": 2, "explanation_weights": 2,
-        "explanation_fit": 1, "num_concepts": 1,
+        "explanation_fit": 1, "num_concepts": 1, "unknown": 1,
     }  # fmt: skip
     for name, dimensions in expected.items():
         array = getattr(snapshot, name)

@@ -116,6 +116,9 @@ class ConceptSnapshot:
         probe_images: Probe images looked through; None where that is not known.
         probe_total: Images of the whole probe set, of which a time budget (`max_seconds`) may have chosen
             a part; None where that is not known.
+        unknown: `(neurons,)` bool, neurons with a signal that are not `valid` all the same, because the space
+            cannot place them: none of the images that excite them most is known to it (ConceptEvo). None
+            where there are none.
     """
 
     layer: str
@@ -150,6 +153,7 @@ class ConceptSnapshot:
     descriptions: tuple[str, ...] = ()
     probe_images: int | None = None
     probe_total: int | None = None
+    unknown: BoolArray | None = None
 
     @property
     def num_neurons(self) -> int:

@@ -66,7 +66,7 @@ export function createSource(state, { run, layer: name }, leader) {
   }) : null));
 
   const summary = computed(() => (layer.value?.frames[epoch.value] ? summariseEpoch(layer.value, spaceAt.value, epoch.value) : null));
-  const invalidText = computed(() => describeInvalid(metricsNow.value, summary.value?.invalid ?? 0));
+  const invalidText = computed(() => describeInvalid(metricsNow.value, summary.value));
 
   const loggedTracked = computed(() => metrics.value[metrics.value.length - 1]?.tracked ?? NONE);
   const suggested = computed(() => (layer.value && space.value && !state.playing.value && layer.value.loaded === layer.value.steps.length ? suggestTracked(layer.value, spaceAt.value, MAX_SUGGESTED) : NONE));

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from conceptmon_tb.payloads import FLAG_INTERPRETABLE, FLAG_VALID, widen_ids
+from conceptmon_tb.payloads import FLAG_INTERPRETABLE, FLAG_UNKNOWN, FLAG_VALID, widen_ids
 
 NamesOfSpace = tuple[Sequence[str], Sequence[str]]
 """Words of a space and their categories."""
@@ -29,6 +29,7 @@ def label_neuron(arrays: Mapping[str, npt.NDArray[Any]], neuron: int, names: Nam
     flags = int(arrays["flags"][neuron])
     return {
         "valid": bool(flags & FLAG_VALID),
+        "unknown": bool(flags & FLAG_UNKNOWN),
         "interpretable": bool(flags & FLAG_INTERPRETABLE),
         "word": name_at(words, best),
         "category": name_at(categories, best),

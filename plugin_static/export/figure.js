@@ -12,7 +12,7 @@ import { cutText, moved, TAIL_GAP, wrapText } from './drawing.js';
 /** @typedef {import('./drawing.js').Measure} Measure */
 /** @typedef {import('./colors.js').Colors} Colors */
 /** @typedef {{href: string, patch: import('../model/images.js').Patch | null}} FigureImage href: a data address */
-/** @typedef {{neuron: number, valid: boolean, interpretable: boolean, word: string, slot: number, similarity: number, images: FigureImage[]}} FigureNeuron */
+/** @typedef {{neuron: number, valid: boolean, unknown?: boolean, interpretable: boolean, word: string, slot: number, similarity: number, images: FigureImage[]}} FigureNeuron */
 /**
  * @typedef {object} FigureRow one step
  * @property {number} step
@@ -138,12 +138,12 @@ function drawNeurons(neurons, height, colors, measure) {
 }
 
 /** @param {FigureNeuron} neuron @param {number} width @param {number} height @param {number} most images @param {Colors} colors @param {Measure} measure @returns {Shape[]} */
-function drawNeuron({ neuron, valid, interpretable, word, slot, similarity, images }, width, height, most, colors, measure) {
+function drawNeuron({ neuron, valid, unknown, interpretable, word, slot, similarity, images }, width, height, most, colors, measure) {
   const number = String(neuron);
   const numberWidth = measure(number, TEXT, 700) + 10 + TAIL_GAP;
   const value = interpretable ? formatNumber(similarity) : '';
   const valueWidth = value ? measure(value, SMALL) + 5 : 0;
-  const told = !valid ? 'no signal' : interpretable ? word : 'no clear concept';
+  const told = !valid ? (unknown ? 'no known stimulus' : 'no signal') : interpretable ? word : 'no clear concept';
   const label = cutText(told, (width - numberWidth - valueWidth) * 0.95, (part) => measure(part, TEXT, interpretable ? 500 : 400));
   const shown = images.slice(0, most);
   const grid = squareGrid(Math.max(1, shown.length), width, height - ROW_HEAD, 2.5);

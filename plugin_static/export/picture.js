@@ -138,7 +138,7 @@ function stateOf(source, lead) {
   const ahead = stepOf(source) === stepOf(lead) ? '' : `step ${formatCount(stepOf(source))} · `;
   const summary = summaryOf(source);
   if (!summary) return `${ahead}not loaded`;
-  return ahead + describeEpoch(summary, source.layer.value?.neurons ?? 0, null, describeInvalid(metricsOf(source), summary.invalid)).replaceAll('\u00a0', ' ');
+  return ahead + describeEpoch(summary, source.layer.value?.neurons ?? 0, null, describeInvalid(metricsOf(source), summary)).replaceAll('\u00a0', ' ');
 }
 
 /** @param {Store} store @param {Pane[]} panes @returns {import('./legend.js').LegendOf} */
@@ -151,7 +151,7 @@ export function legendOf(store, panes) {
   const told = on.length > 1 ? on : paint?.scale === 'source' ? all : [];
   return {
     space: lead.spaceAt.value(lead.epoch.value), paint, summary, hidden: store.hidden.value, neurons: lead.layer.value?.neurons ?? 0, anchors: store.anchors.value.length > 0,
-    invalid: describeInvalid(metricsOf(lead), summary?.invalid ?? 0), counts: all.length === 1,
+    invalid: describeInvalid(metricsOf(lead), summary), counts: all.length === 1,
     sources: told.map((source, place) => ({ name: nameOf(store, source), shape: on.length > 1 ? place : 0, tone: toneOf(store, source) })),
   };
 }

@@ -3,7 +3,7 @@
 import { computed, effect, html, nothing, render } from '../lib.js';
 import { formatCount, formatNumber } from '../model/format.js';
 import { besidePoint, detailFromLayer, labelFromFrame } from '../model/neurons.js';
-import { conceptBars, labelDot, thumbnails, waitingThumbnails } from '../panels/neurons/parts.js';
+import { conceptBars, labelDot, thumbnails, unplacedHint, waitingThumbnails } from '../panels/neurons/parts.js';
 import { keyOf } from '../source.js';
 
 const WIDTH = 236;
@@ -57,5 +57,5 @@ function content(store, api, { ref, source, layer, at, label, detail }) {
         ${detail ? thumbnails(tiles, detail.images.slice(0, IMAGES), (step) => api.imagePage(ref.run, step)) : waitingThumbnails(tiles, IMAGES)}
         ${conceptBars(detail ? detail.concepts.slice(0, CONCEPTS) : label.word ? [label] : [], threshold, !detail)}
         <div class="card-foot">${threshold ? html`<p><i class="threshold-mark"></i>threshold ${formatNumber(threshold)}</p>` : nothing}Click: open · Shift-click: track</div>`
-      : html`<div class="card-foot">Dead or constant over the probe images at this step.</div>`}`;
+      : html`<div class="card-foot">${unplacedHint(label)}</div>`}`;
 }

@@ -37,7 +37,7 @@ export function calmSummary(store) {
     return (layer.value?.neurons ?? 0) > MANY;
   }, () => {
     const { summary, layer, epoch, metricsNow } = store.first.value;
-    return { summary: summary.value, layer: layer.value, epoch: epoch.value, invalid: describeInvalid(metricsNow.value, summary.value?.invalid ?? 0) };
+    return { summary: summary.value, layer: layer.value, epoch: epoch.value, invalid: describeInvalid(metricsNow.value, summary.value) };
   });
 }
 
@@ -67,7 +67,7 @@ export function mountLegend(host, store) {
       ${store.sizeBySimilarity.value ? html`<span class="legend-ramp" title="The larger its dot, the better its concept fits a neuron"><i class="size-mark small"></i>–<i class="size-mark large"></i><span>similarity</span></span>` : nothing}
       ${colorBy === 'category' ? categories : html`<details class="legend-more" @toggle=${dismissible}><summary class="legend-item ${hidden.value.size ? 'filtered' : ''}" title="Show or dim categories">categories${hidden.value.size ? ` (${hidden.value.size} dimmed)` : ''}${icon('chevron')}</summary><div class="menu">${categories}</div></details>`}
       ${space.value ? html`<button type="button" class="legend-item" aria-expanded=${String(store.editingAnchors.value)} title="${explain('anchor')} Click to edit the anchors." @click=${() => { store.editingAnchors.value = !store.editingAnchors.peek(); }}>${star(13)}${store.anchors.value.length ? 'anchor' : 'add anchors'}</button>` : nothing}
-      ${invalid ? html`<span class="legend-item still" title="Neurons without a usable signal over the probe images are not drawn">${invalid}</span>` : nothing}`, host);
+      ${invalid ? html`<span class="legend-item still" title="Not drawn: neurons without a usable signal over the probe images, and those whose stimuli the semantic space does not know">${invalid}</span>` : nothing}`, host);
   });
 }
 

@@ -3,7 +3,7 @@
  * How many neurons have each concept at each step. Concepts are counted by word, because the steps of a run may
  * have different concept spaces, and only words that some neuron has had get a row.
  */
-import { isLoaded, isValid, labelOf } from './layer.js';
+import { isLoaded, isUnknown, isValid, labelOf } from './layer.js';
 import { categoryOf, wordOf } from './space.js';
 import { counted, formatCount } from './format.js';
 
@@ -157,7 +157,7 @@ export function describeNeurons(layer, spaceAt, epoch, neurons) {
   const words = new Map();
   for (const neuron of neurons) {
     const concept = labelOf(layer, epoch, neuron);
-    const word = concept >= 0 ? wordOf(space, concept) : isValid(layer, epoch, neuron) ? 'no concept' : 'no signal';
+    const word = concept >= 0 ? wordOf(space, concept) : isValid(layer, epoch, neuron) ? 'no concept' : isUnknown(layer, epoch, neuron) ? 'no known stimulus' : 'no signal';
     words.set(word, (words.get(word) ?? 0) + 1);
   }
   const told = [...words].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));

@@ -3,13 +3,13 @@
  * How neurons went from one concept or category to another between two steps, as an alluvial diagram: a column
  * of groups for each step, and a band for every pair of groups with as many neurons as went from one to the other.
  */
-import { isLoaded, isValid, labelOf } from './layer.js';
+import { isLoaded, isUnknown, isValid, labelOf } from './layer.js';
 import { categoryOf, wordOf } from './space.js';
 import { spread } from './geometry.js';
 
 /** @typedef {import('./layer.js').Layer} Layer */
 /** @typedef {import('./history.js').SpaceAt} SpaceAt */
-/** @typedef {'group' | 'other' | 'none' | 'invalid'} GroupKind other: concepts with few neurons; none: no concept; invalid: dead, constant or not finite */
+/** @typedef {'group' | 'other' | 'none' | 'invalid'} GroupKind other: concepts with few neurons; none: no concept; invalid: dead, constant, not finite or unknown */
 /** @typedef {{key: string, label: string, kind: GroupKind, slot: number, rank: number}} Group rank: high-level first, from above */
 /** @typedef {{from: number, to: number, count: number}} Link indices of groups */
 /** @typedef {{groups: Group[], before: number[], after: number[], links: Link[], neurons: number}} Flow before and after: neurons of each group */
@@ -18,8 +18,9 @@ import { spread } from './geometry.js';
 const OTHER = '\u0000other';
 const NONE = '\u0000none';
 const INVALID = '\u0000invalid';
+const UNKNOWN = '\u0000unknown';
 /** After the categories, which are at most a few dozen. */
-const RANKS = { other: 1e6, none: 1e6 + 1, invalid: 1e6 + 2 };
+const RANKS = { other: 1e6, none: 1e6 + 1, unknown: 1e6 + 2, invalid: 1e6 + 3 };
 /** Concepts with a group of their own. */
 export const TOP = 10;
 
@@ -32,7 +33,7 @@ function groupsAt(layer, spaceAt, epoch, by) {
   /** @type {Map<number, Group>} */
   const known = new Map();
   return (neuron) => {
-    if (!isValid(layer, epoch, neuron)) return INVALID_GROUP;
+    if (!isValid(layer, epoch, neuron)) return isUnknown(layer, epoch, neuron) ? UNKNOWN_GROUP : INVALID_GROUP;
     const concept = space ? labelOf(layer, epoch, neuron) : -1;
     const category = space && categoryOf(space, concept);
     if (!space || !category) return NONE_GROUP;
@@ -49,6 +50,8 @@ function groupsAt(layer, spaceAt, epoch, by) {
 const OTHER_GROUP = { key: OTHER, label: 'others', kind: 'other', slot: -1, rank: RANKS.other };
 /** @type {Group} */
 const NONE_GROUP = { key: NONE, label: 'no concept', kind: 'none', slot: -1, rank: RANKS.none };
+/** @type {Group} */
+const UNKNOWN_GROUP = { key: UNKNOWN, label: 'no known stimulus', kind: 'invalid', slot: -1, rank: RANKS.unknown };
 /** @type {Group} */
 const INVALID_GROUP = { key: INVALID, label: 'no signal', kind: 'invalid', slot: -1, rank: RANKS.invalid };
 
@@ -106,7 +109,7 @@ function placeNeurons(layer, spaceAt, before, after, by, top) {
   const named = by === 'category' || own.length <= top + 1 ? own : own.slice(0, top);
   const groups = named.map(({ group }) => group);
   if (named.length < own.length) groups.push(OTHER_GROUP);
-  for (const group of [NONE_GROUP, INVALID_GROUP]) if (sizes.has(group.key)) groups.push(group);
+  for (const group of [NONE_GROUP, UNKNOWN_GROUP, INVALID_GROUP]) if (sizes.has(group.key)) groups.push(group);
   groups.sort((a, b) => a.rank - b.rank || (a.label < b.label ? -1 : 1));
   const index = new Map(groups.map(({ key }, i) => [key, i]));
   const rest = index.get(OTHER) ?? -1;

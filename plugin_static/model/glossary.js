@@ -38,7 +38,8 @@ export const GLOSSARY = {
   dead: { name: 'dead', text: 'A neuron that is zero on every probe image. It does nothing, so it has no concept and no place on the map; many of them are a bad sign.' },
   constant: { name: 'constant', text: 'A neuron with one and the same value on every probe image. It tells pictures apart in no way and is left off the map.' },
   nonfinite: { name: 'not finite', text: 'A neuron whose activations hold infinity or “not a number”. Training has probably broken down; the neuron is left off the map.' },
-  valid: { name: 'with signal', text: 'Neurons that are neither dead, constant nor broken: all that the map draws.' },
+  unknown: { name: 'no known stimulus', text: 'A neuron that works, but none of the pictures that excite it most is known to the semantic space (ConceptEvo) of the run. So it gets neither place nor concept, rather than an invented one.' },
+  valid: { name: 'with signal', text: 'Neurons that are neither dead, constant nor broken, and that the space can place: all that the map draws.' },
   top_images: { name: 'top images', text: 'The probe images that excite a neuron most, strongest first. They should show what its concept says.' },
   patch: { name: 'activating patch', text: 'The outlined part of a top image that excites the neuron most.' },
   probe_images: { name: 'probe images', text: 'A fixed set of pictures shown to the network at every step to find out what its neurons answer to. They are not trained on.' },
@@ -100,7 +101,7 @@ export const GLOSSARY = {
 /** @type {{title: string, terms: Term[]}[]} the help sheet's order */
 export const GROUPS = [
   { title: 'What is looked at', terms: ['neuron', 'layer', 'run', 'source', 'concept', 'category', 'low_level', 'high_level', 'probe_images', 'top_images', 'patch'] },
-  { title: 'Is a neuron clear?', terms: ['similarity', 'threshold', 'calibrated', 'interpretable', 'no_concept', 'explanation', 'explanation_fit', 'num_concepts', 'redundant', 'description', 'detector', 'dead', 'constant', 'nonfinite'] },
+  { title: 'Is a neuron clear?', terms: ['similarity', 'threshold', 'calibrated', 'interpretable', 'no_concept', 'explanation', 'explanation_fit', 'num_concepts', 'redundant', 'description', 'detector', 'dead', 'constant', 'nonfinite', 'unknown'] },
   { title: 'Is a layer healthy?', terms: ['d_anchor', 'd_anchor_gated', 'mean_pairwise_distance', 'displacement', 'entropy', 'missing_anchor', 'gained', 'lost', 'verdict', 'alert'] },
   { title: 'The map', terms: ['map', 'concept_space', 'anchor', 'trail', 'ghost', 'contours', 'born', 'tracked', 'selection', 'nearest_neurons', 'across', 'encoder', 'projection', 'overlay', 'side_by_side'] },
   { title: 'Time', terms: ['step', 'epoch', 'wall_time', 'scalar', 'scalar_axis', 'smoothing', 'event', 'barcode', 'flow', 'evolution', 'importance', 'sampled'] },

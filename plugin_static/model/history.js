@@ -1,6 +1,6 @@
 // @ts-check
 /** What a neuron has been over time, what a layer is at one step, and which neurons are worth watching. */
-import { conceptOf, isInterpretable, isLoaded, isValid, labelOf, placeOf, similarityOf } from './layer.js';
+import { conceptOf, isInterpretable, isLoaded, isUnknown, isValid, labelOf, placeOf, similarityOf } from './layer.js';
 import { categoryOf, wordOf } from './space.js';
 import { counted, formatCount } from './format.js';
 
@@ -32,7 +32,8 @@ export function labelHistory(layer, spaceAt, neuron) {
  * @typedef {object} EpochSummary
  * @property {number} interpretable
  * @property {number} valid
- * @property {number} invalid dead, constant or not finite
+ * @property {number} invalid dead, constant, not finite or unknown
+ * @property {number} unknown those with a signal, of which the space knows no stimulus
  * @property {Map<string, number>} counts interpretable neurons by category name, zeros included
  * @property {number} uninterpretable valid neurons without a concept
  * @property {number} changed neurons whose concept differs from the step before, 0 at the first
@@ -49,9 +50,11 @@ export function summariseEpoch(layer, spaceAt, epoch) {
   const words = new Map();
   let interpretable = 0;
   let valid = 0;
+  let unknown = 0;
   let changed = 0;
   for (let neuron = 0; neuron < layer.neurons; neuron++) {
     if (isValid(layer, epoch, neuron)) valid++;
+    if (isUnknown(layer, epoch, neuron)) unknown++;
     if (comparable && labelOf(layer, epoch, neuron) !== labelOf(layer, epoch - 1, neuron)) changed++;
     if (!isInterpretable(layer, epoch, neuron)) continue;
     interpretable++;
@@ -63,7 +66,7 @@ export function summariseEpoch(layer, spaceAt, epoch) {
   let top = /** @type {[number, number] | null} */ (null);
   for (const entry of words) if (!top || entry[1] > top[1] || (entry[1] === top[1] && entry[0] < top[0])) top = entry;
   const commonest = top && space ? { word: wordOf(space, top[0]), count: top[1] } : null;
-  return { interpretable, valid, invalid: layer.neurons - valid, counts, uninterpretable: valid - interpretable, changed, commonest };
+  return { interpretable, valid, invalid: layer.neurons - valid, unknown, counts, uninterpretable: valid - interpretable, changed, commonest };
 }
 
 /** The same in words. @param {EpochSummary} summary @param {number} neurons @param {number | null} previous the step before, null to leave changes out @param {string} [invalid] see `describeInvalid` */
@@ -117,13 +120,15 @@ export function suggestTracked(layer, spaceAt, count) {
   return chosen;
 }
 
-/** How neurons that are left out of the map are named, '' when there are none. @param {import('../api.js').Metrics | undefined} metrics @param {number} invalid */
-export function describeInvalid(metrics, invalid) {
+/** How neurons that are left out of the map are named, '' when there are none. @param {import('../api.js').Metrics | undefined} metrics @param {{invalid: number, unknown: number} | null | undefined} summary */
+export function describeInvalid(metrics, summary) {
+  const { invalid, unknown } = summary ?? { invalid: 0, unknown: 0 };
   if (!invalid) return '';
-  if (!metrics) return `${formatCount(invalid)} without signal`;
   const parts = [];
-  if (metrics.dead) parts.push(`${formatCount(metrics.dead)} dead`);
-  if (metrics.constant) parts.push(`${formatCount(metrics.constant)} constant`);
-  if (metrics.nonfinite) parts.push(`${formatCount(metrics.nonfinite)} not finite`);
+  if (metrics?.dead) parts.push(`${formatCount(metrics.dead)} dead`);
+  if (metrics?.constant) parts.push(`${formatCount(metrics.constant)} constant`);
+  if (metrics?.nonfinite) parts.push(`${formatCount(metrics.nonfinite)} not finite`);
+  if (!metrics && invalid > unknown) parts.push(`${formatCount(invalid - unknown)} without signal`);
+  if (unknown) parts.push(`${formatCount(unknown)} without known stimulus`);
   return parts.join(', ') || counted(invalid, 'invalid neuron');
 }

@@ -10,6 +10,7 @@ import { clamp } from './steps.js';
 /** Bits of `flags`. */
 export const INTERPRETABLE = 1;
 export const VALID = 2;
+export const UNKNOWN = 4;
 
 /**
  * @typedef {object} Frame what the map needs of one step, N neurons
@@ -136,6 +137,8 @@ export const detailBytes = ({ neurons, topK, images }) => neurons * (8 * Math.ma
 export const isLoaded = (layer, epoch) => Boolean(layer.frames[epoch]);
 /** @param {Layer} layer @param {number} epoch @param {number} neuron */
 export const isValid = (layer, epoch, neuron) => ((layer.frames[epoch]?.flags[neuron] ?? 0) & VALID) !== 0;
+/** Not valid, though it has a signal: the space knows none of its stimuli. @param {Layer} layer @param {number} epoch @param {number} neuron */
+export const isUnknown = (layer, epoch, neuron) => ((layer.frames[epoch]?.flags[neuron] ?? 0) & (VALID | UNKNOWN)) === UNKNOWN;
 /** @param {Layer} layer @param {number} epoch @param {number} neuron */
 export function isInterpretable(layer, epoch, neuron) {
   const frame = layer.frames[epoch];

@@ -6,7 +6,7 @@
 import { indexOfPlace } from './axis.js';
 import { toPatch } from './images.js';
 import { keyOf } from './run.js';
-import { isInterpretable, isLoaded, isValid, conceptOf, similarityOf } from './layer.js';
+import { isInterpretable, isLoaded, isUnknown, isValid, conceptOf, similarityOf } from './layer.js';
 import { nearestIndex } from './steps.js';
 import { KNOWN_CATEGORIES, OTHER_SLOT, categoryOf, listCategories, wordOf } from './space.js';
 
@@ -18,6 +18,7 @@ import { KNOWN_CATEGORIES, OTHER_SLOT, categoryOf, listCategories, wordOf } from
 /**
  * @typedef {object} Label what a neuron is at one step
  * @property {boolean} valid
+ * @property {boolean} [unknown] not valid, though it has a signal: the semantic space knows none of its stimuli
  * @property {boolean} interpretable by the reader's threshold where there is one
  * @property {string} word best concept, interpretable or not; '' for none
  * @property {string} category
@@ -28,7 +29,7 @@ import { KNOWN_CATEGORIES, OTHER_SLOT, categoryOf, listCategories, wordOf } from
 /** @typedef {{id: number, patch: Patch | null}} TopImage */
 /** @typedef {{concepts: Concept[], images: TopImage[]}} Detail best first */
 /** @typedef {{from: number, to: number, word: string, slot: number}} Stretch indices of steps, both included; word '' for no clear concept */
-/** @typedef {{step: number, valid: boolean, interpretable: boolean, word: string, category: string, similarity: number | null, concepts?: AnsweredConcept[], top_images?: number[], top_patches?: (number[] | null)[]}} HistoryEntry */
+/** @typedef {{step: number, valid: boolean, unknown?: boolean, interpretable: boolean, word: string, category: string, similarity: number | null, concepts?: AnsweredConcept[], top_images?: number[], top_patches?: (number[] | null)[]}} HistoryEntry */
 /** @typedef {{word: string, category: string, similarity: number | null}} AnsweredConcept */
 /** @typedef {{word: string, category: string, weight: number | null}} Term of a linear explanation, in standard deviations */
 /** @typedef {{neuron: number, cosine?: number, distance?: number, valid: boolean, interpretable: boolean, word: string, category: string}} Neighbour */
@@ -69,7 +70,7 @@ export function labelFromFrame(layer, space, epoch, neuron) {
   const concept = conceptOf(layer, epoch, neuron);
   const category = categoryOf(space, concept);
   return {
-    valid: isValid(layer, epoch, neuron), interpretable: isInterpretable(layer, epoch, neuron), word: concept < 0 ? '' : wordOf(space, concept),
+    valid: isValid(layer, epoch, neuron), unknown: isUnknown(layer, epoch, neuron), interpretable: isInterpretable(layer, epoch, neuron), word: concept < 0 ? '' : wordOf(space, concept),
     category: category?.label ?? '', slot: category?.slot ?? -1, similarity: concept < 0 ? NaN : similarityOf(layer, epoch, neuron),
   };
 }
@@ -78,7 +79,7 @@ export function labelFromFrame(layer, space, epoch, neuron) {
 export function labelFromEntry(entry, cut, slotOf) {
   const similarity = entry.similarity ?? NaN;
   return {
-    valid: entry.valid, interpretable: cut === null ? entry.interpretable : entry.valid && similarity > cut,
+    valid: entry.valid, unknown: Boolean(entry.unknown) && !entry.valid, interpretable: cut === null ? entry.interpretable : entry.valid && similarity > cut,
     word: entry.word, category: entry.category, slot: entry.word ? slotOf(entry.category) : -1, similarity,
   };
 }
@@ -161,6 +162,7 @@ export function cardsOf(focus, pinned) {
  * @typedef {object} FigureCell
  * @property {number} step of the row's own run, the nearest to the column's place on the axis
  * @property {boolean} valid
+ * @property {boolean} [unknown] not valid, though it has a signal
  * @property {boolean} interpretable
  * @property {string} word
  * @property {string} category

@@ -83,7 +83,7 @@ export function noticesOf(situation) {
   /** @type {Notice[]} */
   const notices = [];
   if (gone) notices.push({ id: 'gone', level: 'warn', text: 'Not in the log directory any more, or not read again yet. What you see is as of then' });
-  if (summary && summary.valid === 0) notices.push({ id: 'silent', level: 'warn', text: 'No neuron has a signal at this step: nothing to draw' });
+  if (summary && summary.valid === 0) notices.push({ id: 'silent', level: 'warn', text: summary.unknown ? 'The semantic space knows no neuron of this step: nothing to draw' : 'No neuron has a signal at this step: nothing to draw' });
   else if (summary && summary.interpretable === 0 && threshold !== null) notices.push({ id: 'threshold', level: 'warn', text: 'Nothing is interpretable above your threshold', action: 'reset threshold' });
   else if (summary && summary.interpretable === 0) notices.push({ id: 'none', level: 'info', text: `No neuron is above the threshold${logged === null ? '' : ` of ${Number(logged.toPrecision(3))}`} at this step: all fit no word clearly` });
   if (drawn === 0 && summary && summary.valid > 0) notices.push({ id: 'filtered', level: 'warn', text: 'The filters hide every neuron of this step', action: 'clear filters' });

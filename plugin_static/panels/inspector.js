@@ -7,7 +7,7 @@ import { formatCount } from '../model/format.js';
 import { labelHistory } from '../model/history.js';
 import { detailFromLayer, labelFromFrame, sameNeuron } from '../model/neurons.js';
 import { explain } from './explain.js';
-import { conceptBars, labelDot, labelText, thumbnails, waitingThumbnails } from './neurons/parts.js';
+import { conceptBars, labelDot, labelText, thumbnails, unplacedHint, waitingThumbnails } from './neurons/parts.js';
 
 /** @typedef {import('../store.js').Store} Store */
 /** @typedef {import('../source.js').Source} Source */
@@ -122,7 +122,7 @@ function inShort(source, layer, { run, neuron }, x, api, playing) {
   return html`<div class="barcode-row" data-explain="barcode"><svg class="barcode" width="100%" height="14" aria-hidden="true">${barcode(source, neuron, x, 14)}</svg><i class="now-line"></i></div>
     <p class="life">${shown.length ? html`${named.length > shown.length ? html`<span class="mute">… </span>` : nothing}${shown.map(({ from, to, word, slot }, i) => html`${i ? html`<span class="mute">→</span>` : nothing}
       <span class="stretch" data-now=${String(from <= at && at <= to)}><i class="dot slot-${slot}"></i>${word} <span class="mute">${when(from, to)}</span></span>`)}` : html`<span class="mute">Never interpretable so far</span>`}</p>
-    ${label && !label.valid ? html`<p class="hint"><i class="dot ${labelDot(label)}"></i> Dead or constant over the probe images at this step.</p>`
+    ${label && !label.valid ? html`<p class="hint"><i class="dot ${labelDot(label)}"></i> ${unplacedHint(label)}</p>`
       : html`<div style="--thumbs:${images}">${now ? thumbnails(tiles, now.images.slice(0, images), (step) => api.imagePage(run, step)) : waitingThumbnails(tiles, images)}</div>
         ${conceptBars(now ? now.concepts.slice(0, CONCEPTS) : best, layer.cut ?? source.metricsNow.value?.threshold, !now)}`}`;
 }

@@ -34,6 +34,7 @@ from tests.synthetic import (
 HOSTILE = "<img src=x onerror=window.top.hacked=1>"
 IRREGULAR_STEPS = (-1, 0, 5, 10, 40)
 SMALL = {"layer3": 24, "layer4": 48}
+UNKNOWN = 6
 EVOLUTION_STEPS = ((0, 5), (5, 19))
 CLASSES = ("dog", "cat", "boat", *(f"class {i}" for i in range(90)))
 SIZE: ViewportSize = {"width": 1440, "height": 900}
@@ -143,8 +144,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TensorBoardServ
     _write_bare(logdir / "bare", epochs=4)
     _write_bare(logdir / "single", epochs=1)
     _write_bare(logdir / "silent", epochs=3, change=_silence)
+    _write_foreign(logdir / "foreign", epochs=3)
     with TensorBoardServer(logdir) as tensorboard:
-        tensorboard.wait_for(lambda: len(tensorboard.runs()) == 8)
+        tensorboard.wait_for(lambda: len(tensorboard.runs()) == 9)
         tensorboard.wait_for(
             lambda: len(tensorboard.runs()["healthy"]["layers"].get("layer4", {}).get("steps", [])) == 20
         )
@@ -241,6 +243,25 @@ def _silence(snapshot: ConceptSnapshot) -> ConceptSnapshot:
         num_constant=0,
         num_nonfinite=0,
     )
+
+
+def _write_foreign(logdir: Path, epochs: int) -> None:
+    """Write a run of whose first six neurons a semantic space knows no stimulus."""
+
+    def forget(snapshot: ConceptSnapshot) -> ConceptSnapshot:
+        silent = _silence(snapshot)
+        unknown = np.arange(snapshot.num_neurons) < UNKNOWN
+        fields = ("valid", "interpretable", "embedding", "concept_ids", "similarity", "position")
+        changed = {name: getattr(snapshot, name).copy() for name in fields}
+        for name, values in changed.items():
+            values[unknown] = getattr(silent, name)[unknown]
+        return dataclasses.replace(snapshot, **changed, unknown=unknown)
+
+    moments = make_snapshots(epochs, SMALL)
+    snapshots = ({name: forget(one) for name, one in moment.items()} for moment in moments)
+    with SyntheticRun(logdir, epochs, SMALL, snapshots=snapshots) as run:
+        for _ in range(epochs):
+            run.write_epoch()
 
 
 def _write_hostile(logdir: Path) -> None:

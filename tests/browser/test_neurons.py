@@ -248,6 +248,22 @@ def test_a_dead_neuron_says_so(open_tab: OpenTab) -> None:
     assert "Dead or constant" in text
 
 
+def test_a_neuron_that_the_space_does_not_know_says_so_and_shows_what_excites_it(open_tab: OpenTab) -> None:
+    tab = open_tab(run="foreign", layer="layer4", panel="neurons", pinned=pin(3, run="foreign"))
+    tab.frame.wait_for_selector(".neuron-card .film-step .thumb:not(.pending)")
+
+    text = card(tab, 3).inner_text()
+    assert "no known stimulus" in text
+    assert "knows none of the images" in text
+    assert "Dead or constant" not in text
+    assert "rather than an invented one" in (
+        card(tab, 3).locator(".neuron-label").get_attribute("title") or ""
+    )
+    assert "6 without known stimulus" in tab.text("#caption .epoch-summary")
+    assert "6 without known stimulus" in tab.text("#legend")
+    assert tab.errors == []
+
+
 def test_a_run_without_images_still_has_cards(open_tab: OpenTab) -> None:
     tab = open_tab(run="bare", layer="layer4", panel="neurons", pinned=pin(3, run="bare"))
     tab.frame.wait_for_selector(".neuron-card .film-step")

@@ -23,6 +23,9 @@ from conceptmon_tb.evolution.monitor import random_threshold
 from conceptmon_tb.evolution.semantic_space import Projected
 from conceptmon_tb.evolution.space_files import SpaceFileError
 from conceptmon_tb.evolution.stimuli import collect_stimuli
+from conceptmon_tb.metadata import unpack_payload
+from conceptmon_tb.payloads import pack_metrics, pack_neurons, unpack_snapshot
+from conceptmon_tb.plugin.labels import label_neuron
 from conceptmon_tb.training_state import stream_states
 from tests.models import make_net
 
@@ -224,7 +227,16 @@ def test_neurons_without_known_stimuli_are_marked_in_the_snapshot(caplog: pytest
     assert np.isnan(snapshot.position[lost]).all()
     assert (snapshot.concept_ids[lost] == -1).all()
     assert not snapshot.interpretable[lost].any()
-    assert snapshot.num_dead == (space().stimuli[5:] < 0).all(axis=1).sum()
+    dead = (space().stimuli[5:] < 0).all(axis=1)
+    assert snapshot.num_dead == dead.sum()
+    np.testing.assert_array_equal(snapshot.unknown, lost & ~dead)
+    assert ((snapshot.top_images >= 0).any(axis=1) == ~dead).all()  # what excites it is known all the same
+    assert make(layers=["b"]).observe(make_net())["b"].unknown is None
+    packed = [unpack_payload(pack(snapshot, 3)) for pack in (pack_neurons, pack_metrics)]
+    back = unpack_snapshot("b", *packed, None, snapshot.space)
+    np.testing.assert_array_equal(back.unknown, snapshot.unknown)
+    told = [label_neuron(packed[0].arrays, neuron, ((), ()))["unknown"] for neuron in range(6)]
+    assert told == snapshot.unknown.tolist()
     monitor.observe(make_net())
     assert ["knows stimuli of only 1 of 4 neurons" in message for message in caplog.messages] == [True]
 

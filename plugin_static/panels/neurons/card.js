@@ -10,7 +10,7 @@ import { explain, explainMark } from '../explain.js';
 import { iconButton, icon } from '../icons.js';
 import { descriptionOf, weightedSum } from './explanation.js';
 import { barcode, film } from './film.js';
-import { conceptBars, labelDot, labelText } from './parts.js';
+import { conceptBars, labelDot, labelText, unplacedHint } from './parts.js';
 import { acrossList, nearestList, sourceMark } from './relatives.js';
 import { createSight } from './sight.js';
 
@@ -100,7 +100,7 @@ export function createCard(ref, context) {
     const step = sight.steps.value[rest.value];
     return html`${head(context, ref)}
       ${!sight.exists.value ? html`<p class="hint">The log directory has no such neuron (any more).</p>` : html`
-      <p class="neuron-label" title=${explain(label && !label.valid ? 'dead' : label?.interpretable ? 'interpretable' : 'no_concept')}><i class="dot ${labelDot(label)}"></i><b>${labelText(label)}</b>
+      <p class="neuron-label" title=${explain(label && !label.valid ? (label.unknown ? 'unknown' : 'dead') : label?.interpretable ? 'interpretable' : 'no_concept')}><i class="dot ${labelDot(label)}"></i><b>${labelText(label)}</b>
         ${label?.interpretable ? html`<span class="mute">${label.category}</span>` : nothing}</p>
       ${descriptionOf(sight, step)}
       ${life(sight, context, live)}
@@ -139,7 +139,7 @@ function head({ store, close }, ref) {
 
 /** @param {Sight} sight @param {import('../../model/neurons.js').Label | null} label @param {boolean} playing */
 function concepts(sight, label, playing) {
-  if (label && !label.valid) return html`<div class="bars"><p class="hint">Dead or constant over the probe images at this step: nothing activates it.</p></div>`;
+  if (label && !label.valid) return html`<div class="bars"><p class="hint">${unplacedHint(label)}</p></div>`;
   // While time runs details are there for some steps and not for others: none is calmer than a flicker.
   const detail = playing ? null : sight.detailAt(sight.epoch.value);
   const best = label?.word ? [{ word: label.word, slot: label.slot, similarity: label.similarity }] : [];

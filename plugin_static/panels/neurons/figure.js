@@ -5,7 +5,7 @@ import { indexOfPlace } from '../../model/axis.js';
 import { formatCount, formatNumber } from '../../model/format.js';
 import { FIGURE_IMAGES, MAX_FIGURE_ROWS, figureColumns, figureNeurons, neuronKey, steady } from '../../model/neurons.js';
 import { nearestIndex } from '../../model/steps.js';
-import { labelDot, labelText, thumb } from './parts.js';
+import { labelDot, labelText, thumb, unplacedText } from './parts.js';
 import { sourceMark } from './relatives.js';
 import { createSight } from './sight.js';
 
@@ -103,6 +103,6 @@ function cell(sight, index, onSeek, pageOf) {
   const blank = () => Array.from({ length: FIGURE_IMAGES }, () => (failed ? html`<span class="thumb missing" role="img" aria-label="could not be loaded" title=${sight.record.problem.value}>?</span>` : html`<span class="thumb pending"></span>`));
   return html`<td><button type="button" class="figure-cell" aria-label="neuron ${sight.ref.neuron}, step ${step}: ${labelText(label)}. Go there." title="step ${step}: ${labelText(label)}${label?.interpretable ? `, similarity ${formatNumber(label.similarity)}` : ''}" @click=${onSeek}>
     <span class="film-word ${label?.interpretable ? '' : 'mute'}"><i class="dot ${labelDot(label)}"></i><span>${label && !label.interpretable ? '–' : labelText(label)}</span></span>
-    ${tiles.size ? html`<span class="figure-images">${label && !label.valid ? html`<span class="film-none">no signal</span>` : detail ? detail.images.slice(0, FIGURE_IMAGES).map((image, rank) => thumb(tiles, image, rank, pageOf)) : blank()}</span>` : nothing}
+    ${tiles.size ? html`<span class="figure-images">${label && !label.valid && !label.unknown ? html`<span class="film-none">${unplacedText(label)}</span>` : detail ? detail.images.slice(0, FIGURE_IMAGES).map((image, rank) => thumb(tiles, image, rank, pageOf)) : blank()}</span>` : nothing}
     ${label?.interpretable ? html`<span class="figure-value mute">${formatNumber(label.similarity)}</span>` : html`<span class="figure-value mute">\u00a0</span>`}</button></td>`;
 }

@@ -3,7 +3,7 @@
 import { html, nothing, svg } from '../../lib.js';
 import { formatCount } from '../../model/format.js';
 import { stretchesOf } from '../../model/neurons.js';
-import { labelDot, labelText, thumb } from './parts.js';
+import { labelDot, labelText, thumb, unplacedText } from './parts.js';
 
 /** @typedef {import('../../model/neurons.js').Label} Label */
 /** @typedef {import('./sight.js').Sight} Sight */
@@ -54,7 +54,7 @@ export function film(sight, columns, onSeek, pageOf) {
 
 /** @param {Sight} sight @param {import('../../model/neurons.js').Detail | null} detail @param {Label | null} label @param {import('./parts.js').Tiles} tiles @param {(step: number) => string} pageOf */
 function pictures(sight, detail, label, tiles, pageOf) {
-  if (label && !label.valid) return html`<span class="film-none">no signal</span>`;
+  if (label && !label.valid && !label.unknown) return html`<span class="film-none">${unplacedText(label)}</span>`;
   if (!detail && sight.record.problem.value) return Array.from({ length: FILM_IMAGES }, () => html`<span class="thumb missing" role="img" aria-label="could not be loaded">?</span>`);
   if (!detail) return Array.from({ length: FILM_IMAGES }, () => html`<span class="thumb pending"></span>`);
   return detail.images.slice(0, FILM_IMAGES).map((image, rank) => thumb(tiles, image, rank, pageOf));

@@ -66,8 +66,12 @@ export function conceptBars(concepts, threshold, more = false) {
       <span class="bar-value">${formatNumber(similarity)}</span></div>`)}</div>${more ? html`<p class="bars-more mute">…</p>` : nothing}</div>`;
 }
 
-/** What a neuron is called where it has no clear concept, or no signal. @param {Label | null} label */
-export const labelText = (label) => (!label ? '…' : !label.valid ? 'no signal' : label.interpretable ? label.word : 'no clear concept');
+/** What a neuron without a place is called. @param {Label} label */
+export const unplacedText = (label) => (label.unknown ? 'no known stimulus' : 'no signal');
+/** Why it has none. @param {Label} label */
+export const unplacedHint = (label) => (label.unknown ? 'The semantic space knows none of the images that excite it most at this step: no place on the map, no concept.' : 'Dead or constant over the probe images at this step: nothing activates it.');
+/** What a neuron is called where it has no clear concept, or no place. @param {Label | null} label */
+export const labelText = (label) => (!label ? '…' : !label.valid ? unplacedText(label) : label.interpretable ? label.word : 'no clear concept');
 /** Class of the dot before it. @param {Label | null} label */
 export const labelDot = (label) => (label?.interpretable ? `slot-${label.slot}` : 'slot-none');
 

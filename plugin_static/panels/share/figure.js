@@ -73,8 +73,8 @@ async function gatherNeurons({ store, api }, steps, signal) {
     const entries = new Map(answer.history.map((entry) => [entry.step, entry]));
     return Promise.all(steps.map(async (step) => {
       const entry = entries.get(step);
-      const label = entry ? labelFromEntry(entry, store.threshold.peek(), slotOf) : { valid: false, interpretable: false, word: '', slot: -1, similarity: NaN };
-      const ids = (label.valid && entry?.top_images) || [];
+      const label = entry ? labelFromEntry(entry, store.threshold.peek(), slotOf) : { valid: false, unknown: false, interpretable: false, word: '', slot: -1, similarity: NaN };
+      const ids = ((label.valid || label.unknown) && entry?.top_images) || [];
       const images = await Promise.all(ids.slice(0, 6).map(async (id, rank) => ({ href: await crop(id), patch: toPatch(entry?.top_patches?.[rank]) })));
       return { neuron, ...label, images: images.flatMap(({ href, patch }) => (href ? [{ href, patch }] : [])) };
     }));

@@ -52,7 +52,7 @@ export async function run() {
 }
 
 /**
- * A layer of two neurons and one concept each, by a table of concepts per step (-1: valid, no concept; null: not valid).
+ * A layer of two neurons and one concept each, by a table of concepts per step (-1: valid, no concept; null: not valid; -2: unknown to the space).
  * @param {(number | null)[][]} table (epochs, neurons) @param {{positions?: number[], steps?: number[], spaces?: string[]}} [options]
  */
 export function makeLayer(table, { positions, steps = table.map((_, i) => i), spaces = table.map(() => 's') } = {}) {
@@ -65,7 +65,7 @@ export function makeLayer(table, { positions, steps = table.map((_, i) => i), sp
       position: Float32Array.from(places.slice(2 * epoch * neurons, 2 * (epoch + 1) * neurons)),
       concept: Int32Array.from(row.map((concept) => (concept === null ? -1 : Math.max(0, concept)))),
       similarity: Float32Array.from(row.map((concept) => (concept === null ? 0 : concept < 0 ? 0.1 : 0.5))),
-      flags: Uint8Array.from(row.map((concept) => (concept === null ? 0 : concept < 0 ? 2 : 3))),
+      flags: Uint8Array.from(row.map((concept) => (concept === null ? 0 : concept === -2 ? 4 : concept < 0 ? 2 : 3))),
       displacement: Float32Array.from(row.map((_, neuron) => (epoch ? epoch * neurons + neuron : NaN))),
     })),
     details: table.map((row, epoch) => /** @type {any} */ ({

@@ -1,4 +1,8 @@
 // @ts-check
+import { describeNeurons } from '/plugin_static/model/concepts.js';
+import { flowBetween } from '/plugin_static/model/flow.js';
+import { labelFromEntry, labelFromFrame } from '/plugin_static/model/neurons.js';
+import { labelText } from '/plugin_static/panels/neurons/parts.js';
 import { describeEpoch, describeInvalid, labelHistory, suggestTracked, summariseEpoch } from '/plugin_static/model/history.js';
 import { KIND, NONE_KEY, NO_CODE, paintLayer, valueRange } from '/plugin_static/model/paint.js';
 import { categoryOf, listCategories, spaceFromContainer } from '/plugin_static/model/space.js';
@@ -32,7 +36,20 @@ test('a step is summed up in counts', () => {
 });
 test('invalid neurons are named by their kind', () => {
   const metrics = /** @type {any} */ ({ dead: 12, constant: 0, nonfinite: 1 });
-  equal([describeInvalid(metrics, 13), describeInvalid(undefined, 2), describeInvalid(metrics, 0)], ['12 dead, 1 not finite', '2 without signal', '']);
+  const told = (/** @type {any} */ of, /** @type {number} */ invalid, unknown = 0) => describeInvalid(of, { invalid, unknown });
+  equal([told(metrics, 13), told(undefined, 2), told(metrics, 0), told({ dead: 0, constant: 0, nonfinite: 0 }, 1)], ['12 dead, 1 not finite', '2 without signal', '', '1 invalid neuron']);
+  equal([told(metrics, 20, 7), told(undefined, 9, 7), told(undefined, 7, 7)], ['12 dead, 1 not finite, 7 without known stimulus', '2 without signal, 7 without known stimulus', '7 without known stimulus']);
+});
+test('neurons that the space does not know are no dead ones', () => {
+  const layer = makeLayer([[0, -2, null, -1]]);
+  const { valid, invalid, unknown } = summariseEpoch(layer, spaceAt, 0);
+  equal([valid, invalid, unknown], [2, 2, 1]);
+  equal(describeNeurons(layer, spaceAt, 0, new Set([1])), 'no known stimulus – 1 neuron');
+  const flow = flowBetween(layer, spaceAt, 0, 0, 'category');
+  equal(flow?.groups.slice(1).map(({ label }) => label), ['no concept', 'no known stimulus', 'no signal']);
+  equal([labelText(labelFromFrame(layer, space, 0, 1)), labelText(labelFromFrame(layer, space, 0, 2))], ['no known stimulus', 'no signal']);
+  const entry = { step: 0, valid: false, unknown: true, interpretable: false, word: '', category: '', similarity: null };
+  equal(labelText(labelFromEntry(entry, null, () => -1)), 'no known stimulus');
 });
 test('neurons with a rich history are suggested, one for each concept', () => {
   const layer = makeLayer([[-1, 0, 2, 3], [2, 1, 2, 3], [2, 3, 2, -1]]);

@@ -27,11 +27,11 @@ test('a figure has the first step, the quartiles and the last, or the steps of t
 });
 test('a label comes from the frame, or from the answer of the plugin, by the reader\'s threshold', () => {
   const layer = { ...makeLayer([[1, null]]), run: 'r' };
-  equal(labelFromFrame(layer, space, 0, 0), { valid: true, interpretable: true, word: 'dog', category: 'object', slot: 0, similarity: 0.5 });
+  equal(labelFromFrame(layer, space, 0, 0), { valid: true, unknown: false, interpretable: true, word: 'dog', category: 'object', slot: 0, similarity: 0.5 });
   equal(labelFromFrame(layer, space, 0, 1)?.valid, false);
   equal([labelFromFrame({ ...layer, frames: [null] }, space, 0, 0), labelFromFrame(layer, null, 0, 0)], [null, null]);
   const slotOf = slotsOf(space);
-  equal(labelFromEntry(entry, null, slotOf), { valid: true, interpretable: true, word: 'dog', category: 'object', slot: 0, similarity: 0.4 });
+  equal(labelFromEntry(entry, null, slotOf), { valid: true, unknown: false, interpretable: true, word: 'dog', category: 'object', slot: 0, similarity: 0.4 });
   equal([labelFromEntry(entry, 0.41, slotOf).interpretable, labelFromEntry({ ...entry, valid: false }, 0.1, slotOf).interpretable], [false, false]);
 });
 test('a category of one\'s own has its colour where the space is known, else the colour of all others', () => {
