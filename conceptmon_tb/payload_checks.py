@@ -18,6 +18,7 @@ from conceptmon_tb.metadata import Payload, PayloadError, shown
 
 MAX_TILE = 2048
 MAX_PIXELS = 1 << 28  # of an image page: 65,536 thumbnails of the usual 64 pixels
+_PIXELS_PER_BYTE = 256  # at most: a sequential JPEG has two bits or more for each block of 64
 
 _FLOATS, _IDS = ("<f4", "<f2"), ("<u2", "<i4")
 _NEURON_ARRAYS = {
@@ -206,6 +207,11 @@ def _check_images(payload: Payload) -> None:
         raise ValueError(f"a page of {width} x {height} pixels where {len(ids)} tiles take {expected}")
     if width * height > MAX_PIXELS:
         raise ValueError(f"a page of {width} x {height} pixels; at most {MAX_PIXELS} are shown")
+    if width * height > _PIXELS_PER_BYTE * jpeg.size:
+        # A browser would take gigabytes of memory for pictures of which some hundred bytes are there.
+        raise ValueError(
+            f"a page of {width} x {height} pixels in {jpeg.size} bytes, which cannot be all of it"
+        )
 
 
 def _check_alerts(payload: Payload) -> None:

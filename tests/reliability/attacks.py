@@ -315,6 +315,13 @@ def _page(jpeg: bytes, **attrs: Any) -> Change:
     return change
 
 
+def _hollow_page(value: summary_pb2.Summary.Value) -> None:
+    """A JPEG of just the size that its tiles take, of which nothing but the header is there."""
+    columns = math.ceil(math.sqrt(len(unpack_payload(payload_of(value)).arrays["ids"])))
+    rows = math.ceil(len(unpack_payload(payload_of(value)).arrays["ids"]) / columns)
+    _page(_claim(2048 * columns, 2048 * rows), tile=2048)(value)
+
+
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="top.hacked=1"><script>top.hacked=1</script></svg>'
 PAGES: dict[str, Change] = {
     "an SVG with a script": _page(SVG),
@@ -327,6 +334,7 @@ PAGES: dict[str, Change] = {
     "a JPEG in four inks": _page(_picture("JPEG", (160, 160), mode="CMYK")),
     "zeros behind a JPEG's first bytes": _page(b"\xff\xd8" + bytes(100)),
     "a JPEG that says 65,500 x 65,500": _page(_claim(65_500, 65_500)),
+    "a JPEG of many pixels, of which none is there": _hollow_page,
     "a JPEG of another size than its tiles": _page(_picture("JPEG", (96, 96))),
     "a JPEG that says nothing of its size": _page(b"\xff\xd8\xff\xd9"),
     "an empty page": _page(b""),
