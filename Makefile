@@ -31,16 +31,25 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# Without --no-compile pip byte-compiles thousands of modules that nothing here imports, for a minute. Python does
-# so for what it imports, and keeps it.
-.venv/installed: setup.py | .venv/bin/python
+# uv fetches and unpacks side by side: 73 s instead of pip's 234 s on two busy cores. It knows nothing of pip's
+# settings, so where those name another index, or uv cannot be had or fails, pip installs. Without --no-compile pip
+# byte-compiles thousands of modules that nothing here imports, for a minute. Python does so for what it imports, and
+# keeps it.
+define install
 	@echo "Installing into .venv (a few minutes: torch is large) ..."
-	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e .
+	@{ ! $(BIN)/pip config list | grep -q '[.]index-url=' && \
+		$(BIN)/pip install --quiet --disable-pip-version-check uv && \
+		UV_CACHE_DIR=.venv/uv UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python -e '$(1)'; } || \
+		$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e '$(1)'
+	@rm -rf .venv/uv
+endef
+
+.venv/installed: setup.py | .venv/bin/python
+	$(call install,.)
 	@touch $@
 
 .venv/installed-test: setup.py | .venv/bin/python
-	@echo "Installing into .venv (a few minutes: torch is large) ..."
-	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -e '.[test]'
+	$(call install,.[test])
 	@# Once here on two cores: else the tests' processes, which start together, all compile the same.
 	@$(BIN)/python -c "import lightning.pytorch, open_clip, transformers.trainer" & \
 		$(BIN)/python -c "import hypothesis, matplotlib.pyplot, pandas, playwright.sync_api, tensorboard.program, umap"; \
