@@ -319,7 +319,7 @@ def _hollow_page(value: summary_pb2.Summary.Value) -> None:
     """A JPEG of just the size that its tiles take, of which nothing but the header is there."""
     columns = math.ceil(math.sqrt(len(unpack_payload(payload_of(value)).arrays["ids"])))
     rows = math.ceil(len(unpack_payload(payload_of(value)).arrays["ids"]) / columns)
-    _page(_claim(2048 * columns, 2048 * rows), tile=2048)(value)
+    _page(_claim(512 * columns, 512 * rows), tile=512)(value)
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="top.hacked=1"><script>top.hacked=1</script></svg>'
