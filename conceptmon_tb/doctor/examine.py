@@ -130,6 +130,7 @@ def _examine_run(run: RunSurvey, name: str, *, is_live: bool) -> RunExamination:
         *_writers(run, lanes),
         *(finding for judge in judges for finding in (*_resumed(judge), *_repeated(judge))),
         *_notes(run, judges, is_live=is_live),
+        *_notes_on_name(name),
     ]
     plugins: dict[str, tuple[int, int]] = {}
     for tag, plugin in run.plugins.items():
@@ -161,6 +162,17 @@ def _examine_run(run: RunSurvey, name: str, *, is_live: bool) -> RunExamination:
         plugins=dict(sorted(plugins.items())),
         findings=tuple(sorted(findings, key=lambda finding: _LEVELS.index(finding.level))),
     )
+
+
+def _notes_on_name(name: str) -> Iterator[Finding]:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        message = (
+            "the folder's name is no UTF-8: TensorBoard's Python loader (--load_fast=false) stops at it and "
+            "shows nothing of the log directory; rename the folder"
+        )
+        yield Finding("note", "name", message)
 
 
 def _layers(judges: list[Judge]) -> Iterator[LayerExamination]:

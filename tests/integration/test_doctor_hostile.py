@@ -74,7 +74,8 @@ def test_names_of_any_bytes_are_examined_shown_harmlessly_and_copied(
     command = [*DOCTOR, "logs", "--repair", "out"]
     said = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path).stdout.decode()
     shown = said.splitlines()
-    assert len(shown) == 12
+    notes = [line for line in shown if "stops at it and shows nothing" in line]
+    assert (len(shown) - len(notes), len(notes)) == (12, int(name == b"r\xff\xfe"))
     assert shown[0].startswith(("r\\udcff\\udcfe: ", "new\\nline: ", "\\x1b[31mred: ", "ü ✓: "))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [os.fsdecode(name)]
 

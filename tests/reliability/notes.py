@@ -27,6 +27,7 @@ AREAS = {
     "faults": "Faults",
     "long runs": "Long runs",
     "supply": "Supply and secrets",
+    "tensorboard": "Where TensorBoard is at fault",
 }
 # Too long for a test: their own documents say in short what was found.
 MEASURED = {

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from conceptmon_tb.cli import main
+from conceptmon_tb.doctor import examine
 from conceptmon_tb.metadata import unpack_payload
 from conceptmon_tb.reader import read_run
 from tests.reliability.attacks import NEURONS as ATTACKS
@@ -98,12 +99,18 @@ def test_a_folder_whose_name_is_no_text_has_one_that_can_be_asked_for(
 ) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xff\xfe"))
     write_attacked(folder, "none", lambda value: None, layers={"a": 3})
-    # The Python loader stops at such a folder, and reads nothing of the whole log directory.
     server = tensorboard(tmp_path, "--load_fast=true")
     server.wait_for(lambda: server.runs())
     assert server.fetch("layer", run="r\ufffd\ufffd", layer="a")[0] == 200
     assert sorted(read_run(folder).snapshots["a"]) == [0, 1, 2]
-    reliability(area="content", tried="a folder whose name is no UTF-8, before the fast loader", count=1)
+    write_attacked(tmp_path / "good", "none", lambda value: None, layers={"a": 3})
+    stopped = tensorboard(tmp_path, "--load_fast=false")
+    stopped.wait_for(lambda: "UnicodeEncodeError" in stopped.log)
+    assert stopped.runs() == {}
+    codes = {run.name: [finding.code for finding in run.findings] for run in examine(tmp_path).runs}
+    assert codes == {"good": [], folder.name: ["name"]}
+    tried = "a folder whose name is no UTF-8, at which the Python loader stops: the doctor tells it"
+    reliability(area="tensorboard", tried=tried, count=1, lost="in that loader all runs beside it")
 
 
 def test_layers_of_any_name_are_listed_and_answered(server: TensorBoardServer, reliability: Note) -> None:
