@@ -119,4 +119,7 @@ def test_a_data_server_that_ended_is_told_and_what_is_shown_stays(
     assert "data server has ended" in tab.text("#caption [data-notice=problem]")
     assert where(tab) == before
     assert killed.fetch("runs")[0] == 503
-    reliability(area="faults", tried="TensorBoard's data server killed under an open tab", count=1)
+    tried = (
+        "its data server killed under an open tab, which it does not start again: 503, and the tab says why"
+    )
+    reliability(area="tensorboard", tried=tried, count=1)

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from tensorboard.compat.proto import summary_pb2
+from tensorboard.util import tensor_util
 
 from conceptmon_tb.doctor import examine, repair
 from conceptmon_tb.metadata import (
@@ -23,7 +24,9 @@ from conceptmon_tb.metadata import (
     evolutions_tag,
     layer_tag,
 )
+from conceptmon_tb.plugin.tensor_guard import BadTensor, distrust
 from conceptmon_tb.reader import read_run
+from conceptmon_tb.summary import concept_summary
 from tests.reliability.attacks import (
     ALERTS,
     EMBEDDINGS,
@@ -37,6 +40,8 @@ from tests.reliability.attacks import (
 from tests.reliability.hostile import (
     ATTACKED,
     EPOCHS,
+    SMALL,
+    SPACE,
     write_attacked,
     write_attacked_epochs,
     write_attacked_layers,
@@ -44,6 +49,7 @@ from tests.reliability.hostile import (
 )
 from tests.reliability.notes import Note
 from tests.servers import TensorBoardServer
+from tests.synthetic import make_snapshots
 
 ALL_STEPS = list(range(EPOCHS))
 REST = [step for step in ALL_STEPS if step != ATTACKED]
@@ -357,6 +363,20 @@ def test_a_time_that_is_no_number_is_found_and_mended(
     repair(logdir / "an epoch at NaN seconds", tmp_path / "copy")
     assert examine(tmp_path / "copy").is_clean
     assert sorted(read_run(tmp_path / "copy").snapshots["other"]) == ALL_STEPS
-    reliability(
-        area="payloads", tried="a time at which TensorBoard stops reading: mended by the doctor", count=1
-    )
+    tried = "a time that is no number, at which the data server stops reading: mended by the doctor"
+    reliability(area="tensorboard", tried=tried, count=1)
+
+
+@pytest.mark.parametrize(
+    "name", ["a tensor of one value and 2^62 x 2^62 places", "a tensor of no known type"]
+)
+def test_tensors_that_fail_tensorboards_own_reader_are_one_bad_value(name: str, reliability: Note) -> None:
+    value = concept_summary(next(make_snapshots(1, SMALL, space=SPACE)), 0).value[0]
+    NEURONS[name](value)
+    with pytest.raises((TypeError, ValueError, KeyError, IndexError)):
+        tensor_util.make_ndarray(value.tensor)
+    with distrust():
+        (bad,) = tensor_util.make_ndarray(value.tensor)
+    assert isinstance(bad, BadTensor)
+    tried = "tensors that fail an answer with all the good ones in it: they alone are left out"
+    reliability(area="tensorboard", tried=tried, count=1, lost="the epoch")

@@ -297,6 +297,12 @@ def test_foreign_names_are_refused_and_tunnels_and_proxies_are_not(
         "one",
         "two",
     ]  # TensorBoard's own do not look
+    reliability(
+        area="tensorboard",
+        tried="its own routes answer a rebound name: ours refuse it",
+        count=len(foreign),
+        lost="its scalars, texts and paths are open to such a page",
+    )
     tried = len(welcome) + len(foreign) * (len(RIGHT) + len(FILES)) + len(broken) + 1
     reliability(
         area="requests", tried="Host headers: foreign, broken, and those of tunnels and proxies", count=tried
