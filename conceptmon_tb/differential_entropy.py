@@ -84,7 +84,8 @@ def map_spread(position: npt.NDArray[np.floating[Any]], k: int = NEIGHBOURS) -> 
     one place is some 3 nats below that of an even spread, whatever its size.
 
     Args:
-        position: `(neurons, 2)` places between -1 and 1, NaN without one.
+        position: `(neurons, dimensions)` places between -1 and 1, NaN without one; two on a map, or one of
+            its coordinates.
         k: As for `estimate_entropy`.
 
     Returns:

@@ -1,7 +1,7 @@
-"""What the dissertation's chapter 7 claims, and what the story's runs measured for it.
+"""What the dissertation's chapter 7 claims of alignment and of reverting, and what the story's runs measured.
 
-Repetitions are those of what is cheap to repeat: seeds of the embedding for alignment, the three networks for
-healthy training, samples of pictures for the revert test. Each network is trained once.
+Repetitions are seeds of the embedding for alignment and samples of pictures for the revert test, each of one
+training. What is claimed of diversity is in `diversity`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ import numpy as np
 
 from conceptmon_tb.evolution import RevertTest
 from conceptmon_tb.evolution.revert import RANDOM
-from conceptmon_tb.reader import Run
 from demo.case_studies.claims.base import Measured, Verdict, judge, spread
 from demo.conceptevo.alignment import CHANCE
 from demo.conceptevo.measured import FRESH, SAME, SETTINGS, TURNED, UNIFIED
-from demo.conceptevo.networks import BASE, KINDS
-from demo.conceptevo.runs import COLLAPSED
 
 
 class Claim(NamedTuple):
@@ -151,53 +148,6 @@ def comparison_claims(figures: Figures) -> Iterator[Claim]:
         "not tried",
         Measured(f"AUC {tell(ours)} against {tell(mended)} of the better one", margins(ours - mended)),
     )
-
-
-def diagnosis_claims(runs: Mapping[str, Run], shared: int) -> Iterator[Claim]:
-    """Section 7.3.5: entropy in healthy and in collapsed training.
-
-    Args:
-        runs: By name.
-        shared: Last epoch before the collapsed training's rate becomes too high.
-    """
-    deep = {name: deep_entropy(runs[name], name) for name in runs}
-    healthy = {name: deep[name] for name in KINDS if name in deep}
-    ways = [
-        f"{KINDS[name].title} {told[min(told)]:.2f} to {told[max(told)]:.2f}"
-        for name, told in healthy.items()
-    ]
-    rises = np.array([told[max(told)] - told[min(told)] for told in healthy.values()])
-    yield Claim(
-        "Concepts become more diverse in healthy training: the deepest layer's entropy rises.",
-        "1.10, 1.90, 2.06, 2.09 (VGG16); *section 7.3.5*",
-        Measured(f"{', '.join(ways)} from before training to the last epoch", margins(rises)),
-    )
-    yield collapse_claim(runs[COLLAPSED], deep[COLLAPSED], deep[BASE], shared)
-
-
-def collapse_claim(run: Run, bad: Mapping[int, float], good: Mapping[int, float], shared: int) -> Claim:
-    """What a rate that is far too high does: entropy by epoch, of the bad and of the healthy training."""
-    end = max(bad)
-    last = run.snapshots[KINDS[BASE].layers[-1]][end]
-    steps = [alert.step for alert in run.alerts if alert.rule == "entropy_falling"]
-    raised = f"was raised at epoch {min(steps)}" if steps else "was not raised"
-    text = (
-        f"{bad[shared]:.2f} at epoch {shared}, {bad[shared + 1]:.2f} one epoch after the rate was raised, "
-        f"{bad[end]:.2f} at epoch {end}, where the healthy training has {good[end]:.2f}; "
-        f"{int((~last.valid).sum())} of {last.num_neurons} neurons are without a place then, accuracy is "
-        f"{run.training[end].get('accuracy/val', float('nan')):.0%}; the alert `entropy_falling` {raised}"
-    )
-    return Claim(
-        "A learning rate that is far too high destroys that diversity: entropy falls.",
-        "1.89, 1.48, -1.80, -1.80 (VGG16); *section 7.3.5*",
-        Measured(text, (bad[shared] - bad[end],)),
-    )
-
-
-def deep_entropy(run: Run, name: str) -> dict[int, float]:
-    """Entropy of the deepest layer by epoch."""
-    layer = KINDS[BASE if name == COLLAPSED else name].layers[-1]
-    return {step: snapshot.entropy for step, snapshot in sorted(run.snapshots[layer].items())}
 
 
 def revert_claims(test: RevertTest) -> Iterator[Claim]:

@@ -18,7 +18,8 @@ from conceptmon_tb.reader import Run
 from demo.case_studies.claims.base import Evidence
 from demo.case_studies.figures import BLUE, GRAY, GREEN, ORANGE, draw_to_file, make_figure
 from demo.conceptevo.alignment import CHANCE
-from demo.conceptevo.claims import Figures, deep_entropy
+from demo.conceptevo.claims import Figures
+from demo.conceptevo.diversity import ENTROPIES, deep_entropy, trainings
 from demo.conceptevo.measured import METHODS, SETTINGS
 from demo.conceptevo.networks import BASE, KINDS
 from demo.conceptevo.runs import COLLAPSED
@@ -133,29 +134,31 @@ def draw_bars(axes: Axes, figures: Figures, figure: str, title: str, chance: flo
 
 
 def draw_entropy(runs: Mapping[str, Run], shared: int) -> Figure:
-    """Entropy of the deepest layers, and accuracy, of healthy and collapsed training."""
-    figure = make_figure(2, height=2.7)
-    left, right = figure.axes
+    """Entropy of the deepest layers in both ways, and accuracy; of further trainings in thin lines."""
+    figure = make_figure(3, height=2.7)
+    left, middle, right = figure.axes
     for name in (*KINDS, COLLAPSED):
         collapsed = name == COLLAPSED
-        style = {
+        style: dict[str, Any] = {
             "color": "#c22b2b" if collapsed else NETWORK_COLORS[name],
             "label": f"{KINDS[BASE].title}, rate too high" if collapsed else KINDS[name].title,
             "linestyle": "--" if collapsed else "-",
             "marker": "o",
             "markersize": 3,
         }
-        entropy = deep_entropy(runs[name], name)
-        left.plot(list(entropy), list(entropy.values()), **style)
-        accuracy = {
-            step: told.get("accuracy/val", np.nan) for step, told in sorted(runs[name].training.items())
-        }
-        right.plot(list(accuracy), [100 * value for value in accuracy.values()], **style)
-    for axes in (left, right):
+        for run in trainings(runs, name):
+            for axes, entropy in zip((left, middle), ENTROPIES.values(), strict=True):
+                by_step = deep_entropy(run, name, entropy)
+                axes.plot(list(by_step), list(by_step.values()), **style)
+            accuracy = {step: told.get("accuracy/val", np.nan) for step, told in sorted(run.training.items())}
+            right.plot(list(accuracy), [100 * value for value in accuracy.values()], **style)
+            style = {key: style[key] for key in ("color", "linestyle")} | {"linewidth": 0.7, "alpha": 0.6}
+    for axes in figure.axes:
         axes.axvline(shared, color=GRAY, linewidth=0.8, linestyle=":")
-        axes.set_xlabel("epoch (dotted: from here on the rate is too high)")
+        axes.set_xlabel("epoch (dotted: then the rate is too high)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    left.set_title("entropy of the deepest layer, nats per dimension")
+    for axes, title in zip((left, middle), ENTROPIES, strict=True):
+        axes.set_title(f"entropy {title}, nats")
     right.set_title("accuracy on held-out pictures, %")
     left.legend(frameon=False, fontsize=8)
     return figure

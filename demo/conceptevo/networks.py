@@ -47,11 +47,14 @@ class SmallVGG(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """A depthwise 7x7 convolution and an inverted bottleneck around a shortcut (Liu et al., 2022)."""
+    """A depthwise convolution and an inverted bottleneck around a shortcut (Liu et al., 2022).
+
+    Its 7x7 pixels are 5x5 here, where the deepest maps have 2x2.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 7, 1, 3, groups=channels)
+        self.depthwise = nn.Conv2d(channels, channels, 5, 1, 2, groups=channels)
         self.norm = ChannelNorm(channels)
         self.wide = nn.Conv2d(channels, 4 * channels, 1)
         self.act = nn.GELU()
@@ -72,20 +75,24 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class SmallConvNeXt(nn.Module):
-    """A patch stem and four stages, `stage1` to `stage4`, between which maps are halved.
+    """A stem and four stages, `stage1` to `stage4`, between which maps are halved.
+
+    Stem and halvings are convolutions that overlap: with patches of 4x4 and 2x2 pixels, which do not, it
+    learns much less from a few thousand small pictures (Xiao et al., 2021, "Early convolutions").
 
     Args:
         num_classes: Number of classes.
         width: Channels of the first stage; the others have 2, 4 and 8 times as many.
-        patch: Side of the stem's patches in pixels.
     """
 
-    def __init__(self, num_classes: int, width: int = 24, patch: int = 4) -> None:
+    def __init__(self, num_classes: int, width: int = 24) -> None:
         super().__init__()
-        channels = [width, width, 2 * width, 4 * width, 8 * width]
-        self.stem = nn.Sequential(nn.Conv2d(3, width, patch, patch), ChannelNorm(width))
+        channels, half = [width, width, 2 * width, 4 * width, 8 * width], max(1, width // 2)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, half, 3, 2, 1), nn.GELU(), nn.Conv2d(half, width, 3, 2, 1), ChannelNorm(width)
+        )
         for number, (before, after) in enumerate(pairwise(channels), start=1):
-            smaller = [ChannelNorm(before), nn.Conv2d(before, after, 2, 2)] if number > 1 else []
+            smaller = [ChannelNorm(before), nn.Conv2d(before, after, 3, 2, 1)] if number > 1 else []
             self.add_module(f"stage{number}", nn.Sequential(*smaller, ConvNeXtBlock(after)))
         self.norm = nn.LayerNorm(channels[-1])
         self.head = nn.Linear(channels[-1], num_classes)
@@ -110,6 +117,7 @@ class Kind:
         learning_rate: Peak rate that it learns well with.
         adaptive: By AdamW, as it has no batch norms; else by SGD.
         share: Of the story's width that its first stage has, so that all kinds cost about the same.
+        batch: Of the story's batch that a step takes: smaller ones for what learns slowly.
     """
 
     title: str
@@ -118,6 +126,7 @@ class Kind:
     learning_rate: float
     adaptive: bool
     share: float
+    batch: float = 1.0
 
     def build(self, num_classes: int, width: int, size: int) -> nn.Module:
         """A network with random weights."""
@@ -138,7 +147,7 @@ def _make_convnext(num_classes: int, width: int, size: int) -> nn.Module:  # noq
 KINDS: Mapping[str, Kind] = {
     "vgg": Kind("VGG-like", _make_vgg, _STAGES, 0.002, True, 0.75),
     "resnet": Kind("ResNet-like", SmallResNet, ("layer1", "layer2", "layer3", "layer4"), 0.1, False, 1.0),
-    "convnext": Kind("ConvNeXt-like", _make_convnext, _STAGES, 0.002, True, 1.5),
+    "convnext": Kind("ConvNeXt-like", _make_convnext, _STAGES, 0.002, True, 1.5, 0.25),
 }
 BASE = "vgg"
 """As in the papers, whose base model is a VGG16."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-import conceptmon_tb as cm
 from conceptmon_tb.evolution import RevertTest
 from conceptmon_tb.reader import Run
 from demo.case_studies.claims import Verdict
@@ -26,14 +25,21 @@ from demo.conceptevo.claims import (
     Claim,
     Figures,
     alignment_claims,
-    diagnosis_claims,
     revert_claims,
     tell,
 )
+from demo.conceptevo.diversity import diversity_claims, start_lines
 from demo.conceptevo.measured import METHODS, SETTINGS
 from demo.conceptevo.networks import KINDS
-from demo.conceptevo.runs import NAMES, StoryError
-from demo.conceptevo.story import make_parser, make_story, print_claim, read_options, tell_story
+from demo.conceptevo.runs import Options, Runs, StoryError
+from demo.conceptevo.story import (
+    make_parser,
+    make_story,
+    print_claim,
+    read_logs,
+    read_options,
+    tell_story,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "conceptevo.md"
 IMAGES = Path("images") / "conceptevo"
@@ -61,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for claim in revert_claims(test):
             print_claim(claim)
         return
-    logged, shared = {name: cm.read_run(options.logdir / name) for name in NAMES}, runs.healthy_epochs
+    logged, shared = read_logs(runs), runs.healthy_epochs
     draw_figures(logged, alignment, test, shared, given.page.parent / IMAGES)
-    lines = page_lines(logged, alignment, measures.revert, options.as_text(), shared)
+    lines = page_lines(logged, alignment, measures.revert, runs)
     write_page(given.page, "\n".join(lines))
     print(f"wrote {given.page} and its figures")
 
@@ -97,11 +103,11 @@ def page_lines(
     runs: Mapping[str, Run],
     alignment: Mapping[str, Any],
     revert: Mapping[str, Any],
-    settings: str,
-    shared: int,
+    told: Runs,
 ) -> Iterator[str]:
     """The generated part of the page."""
-    yield from (f"Settings: `{settings}`.", "")
+    options = told.options
+    yield from (f"Settings: `{options.as_text()}`, each network trained {tell_times(options)}.", "")
     yield "| network | neurons | with a place | detect a concept clearly | different concepts | accuracy |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, kind in KINDS.items():
@@ -117,7 +123,8 @@ def page_lines(
     yield from (picture("alignment", "AUC, intruders and drift"), "")
     yield from claim_lines(alignment_claims(alignment))
     yield from ("", "## Diversity", "", picture("entropy", "Entropy and accuracy by epoch"), "")
-    yield from claim_lines(diagnosis_claims(runs, shared))
+    yield from claim_lines(diversity_claims(runs, told.healthy_epochs))
+    yield from ("", *start_lines(runs, told.space))
     test = as_test(revert)
     yield from ("", "## The revert test", "")
     yield (
@@ -136,6 +143,12 @@ def page_lines(
         yield f"| {row.name} | {figures} |"
     yield from ("", picture("revert", "Change of accuracy by quarter of importance"), "")
     yield from claim_lines(revert_claims(test))
+
+
+def tell_times(options: Options) -> str:
+    """How often each network was trained."""
+    times = options.training_seeds
+    return "once" if times == 1 else f"{times} times (`--training-seeds {times}`)"
 
 
 def alignment_lines(alignment: Mapping[str, Any]) -> Iterator[str]:

@@ -34,7 +34,9 @@ from demo.pictures import world_pictures
 
 COLLAPSED = f"{BASE}-collapsed"
 NAMES = (*KINDS, COLLAPSED)
-"""All runs. The last is the base network again, whose rate becomes far too high on the way."""
+"""What is trained. The last is the base network again, whose rate becomes far too high on the way."""
+
+_SEED = "-seed"
 
 LOGDIR = Path("runs/conceptevo")
 
@@ -60,6 +62,7 @@ class Options:
         class_images: Pictures of each class that importance is measured on.
         layout: Of the map; "umap" takes some 20 s to be compiled.
         seed: Of everything random.
+        training_seeds: How often each network is trained; more than once tells how far entropy varies.
         seeds: How many seeds of the embedding alignment is measured with.
         repeats: Samples of the revert test.
         progress: Show progress bars.
@@ -75,13 +78,14 @@ class Options:
     class_images: int = 48
     layout: Method = "umap"
     seed: int = 0
+    training_seeds: int = 1
     seeds: int = 5
     repeats: int = 5
     progress: bool = True
 
     def as_text(self) -> str:
         """What the runs depend on, as JSON."""
-        others = ("logdir", "seeds", "repeats", "progress")
+        others = ("logdir", "training_seeds", "seeds", "repeats", "progress")
         chosen = {name: value for name, value in asdict(self).items() if name not in others}
         return json.dumps(chosen, sort_keys=True)
 
@@ -101,6 +105,11 @@ class Trained(NamedTuple):
     def accuracy(self) -> dict[int, float]:
         """Training accuracy by epoch, 0 to 1."""
         return {step: told["accuracy/train"] for step, told in enumerate(self.scalars) if step}
+
+
+def again(name: str, number: int) -> str:
+    """Name of the run in which something of `NAMES` is trained for the n-th time, from 0 on."""
+    return f"{name}{_SEED}{number}" if number else name
 
 
 class Runs:
@@ -142,13 +151,19 @@ class Runs:
         """The same, as networks see them."""
         return cm.ProbeSet(self.world, transform=self.task.pictures.normalizer())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All runs, those of the first training of each network first."""
+        return tuple(again(name, number) for number in range(self.options.training_seeds) for name in NAMES)
+
     def kind(self, name: str) -> Kind:
         """The kind of network of a run."""
-        return KINDS[BASE if name == COLLAPSED else name]
+        what = name.partition(_SEED)[0]
+        return KINDS[BASE if what == COLLAPSED else what]
 
     def network(self, name: str, step: int | None = None) -> nn.Module:
         """A network with random weights, or with those after an epoch."""
-        torch.manual_seed(self.options.seed)
+        torch.manual_seed(self.options.seed + int(name.partition(_SEED)[2] or 0))
         pictures = self.task.pictures
         network = self.kind(name).build(len(pictures.classes), self.options.width, pictures.size)
         if step is not None:
@@ -158,8 +173,9 @@ class Runs:
     def recipe(self, name: str) -> Recipe:
         """How a network is trained."""
         kind, options = self.kind(name), self.options
-        recipe = Recipe(options.epochs, options.batch, kind.learning_rate, adaptive=kind.adaptive)
-        if name != COLLAPSED:
+        batch = max(1, round(kind.batch * options.batch))
+        recipe = Recipe(options.epochs, batch, kind.learning_rate, adaptive=kind.adaptive)
+        if not name.startswith(COLLAPSED):
             return recipe
         rate = options.too_high * kind.learning_rate
         return replace(
@@ -184,9 +200,9 @@ class Runs:
         return self._trained[name]
 
     def _train(self, name: str) -> Trained:
-        if name == COLLAPSED:
-            begun, shared = self.trained(BASE), self.healthy_epochs + 1
-            network = self.network(BASE, self.healthy_epochs)
+        if name.startswith(COLLAPSED):
+            healthy, shared = name.replace(COLLAPSED, BASE), self.healthy_epochs + 1
+            begun, network = self.trained(healthy), self.network(healthy, self.healthy_epochs)
             trained = Trained(begun.states[:shared], begun.scalars[:shared])
         else:
             network = self.network(name)

@@ -21,10 +21,11 @@ import conceptmon_tb as cm
 from conceptmon_tb.evolution_records import Evolution
 from conceptmon_tb.projection import Method
 from conceptmon_tb.reader import Run
-from demo.conceptevo.claims import Claim, alignment_claims, diagnosis_claims
+from demo.conceptevo.claims import Claim, alignment_claims
+from demo.conceptevo.diversity import diversity_claims
 from demo.conceptevo.measured import Measures
 from demo.conceptevo.networks import BASE, KINDS
-from demo.conceptevo.runs import NAMES, Options, Runs, StoryError
+from demo.conceptevo.runs import Options, Runs, StoryError
 
 MOST_TOLD = 3
 """Classes of which the most important evolution is told."""
@@ -40,6 +41,7 @@ _HELP = {
     "class_images": "pictures of each class that importance is measured on",
     "layout": "of the map; pca is quicker and worse",
     "seed": "of everything random",
+    "training_seeds": "trainings of each network, for what entropy does; more than one takes long",
     "seeds": "of the embedding, for which alignment is measured",
     "repeats": "of the revert test",
 }
@@ -93,7 +95,8 @@ def read_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | Non
     known = {each.name for each in fields(Options)}
     chosen = {name: value for name, value in given.items() if name in known and value is not None}
     options = Options(**{**(QUICK if given["quick"] else {}), **chosen, "progress": not given["quiet"]})
-    for name in ("images", "probe_images", "width", "batch", "class_images", "seeds", "repeats"):
+    counts = ("images", "probe_images", "width", "batch", "class_images")
+    for name in (*counts, "training_seeds", "seeds", "repeats"):
         if getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}")
     if options.epochs < 2:
@@ -104,24 +107,29 @@ def read_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | Non
 def make_story(options: Options) -> tuple[Runs, Measures]:
     """Train, make the space, and log; what is finished is not made again."""
     runs = Runs(options)
-    for name in NAMES:
+    for name in runs.names:
         runs.trained(name)
-    for name in NAMES:
+    for name in runs.names:
         runs.log(name)
     return runs, Measures(runs, options.seeds, options.repeats)
 
 
 def tell_story(runs: Runs, measures: Measures) -> None:
     """Says on the terminal what was made and measured."""
-    logged = {name: cm.read_run(runs.options.logdir / name) for name in NAMES}
+    logged = read_logs(runs)
     alignment = measures.alignment
     print(f"\nThree kinds of network in one semantic space, that of the {KINDS[BASE].title} one")
     for name, kind in KINDS.items():
         print(f"  {kind.title:<14} {describe(logged[name], alignment['detected'][name])}")
     print("\nWhat the dissertation (chapter 7) claims, and what these runs measured")
-    for claim in (*alignment_claims(alignment), *diagnosis_claims(logged, runs.healthy_epochs)):
+    for claim in (*alignment_claims(alignment), *diversity_claims(logged, runs.healthy_epochs)):
         print_claim(claim)
     tell_evolutions(logged[BASE])
+
+
+def read_logs(runs: Runs) -> dict[str, Run]:
+    """The logs of all runs."""
+    return {name: cm.read_run(runs.options.logdir / name) for name in runs.names}
 
 
 def describe(run: Run, detected: Sequence[str]) -> str:

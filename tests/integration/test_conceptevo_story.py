@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import conceptmon_tb as cm
+from conceptmon_tb.differential_entropy import map_spread
 from demo.conceptevo import report, story
 from demo.conceptevo.alignment import (
     CHANCE,
@@ -25,9 +26,17 @@ from demo.conceptevo.alignment import (
     relative_drift,
     turn_onto,
 )
+from demo.conceptevo.diversity import (
+    deep_entropy,
+    diversity_claims,
+    mean_cosine,
+    mean_of_coordinates,
+    mean_shared,
+    trainings,
+)
 from demo.conceptevo.measured import METHODS, SETTINGS
 from demo.conceptevo.networks import KINDS
-from demo.conceptevo.runs import NAMES
+from demo.conceptevo.runs import COLLAPSED, NAMES, again
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--quick", "--images", "128", "--epochs", "2", "--seeds", "1", "--repeats", "1", "--quiet"]
@@ -90,17 +99,54 @@ def test_the_page_is_written_from_what_was_measured_and_nothing_is_trained_again
     page.parent.mkdir()
     page.write_text(report.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     weights = {name: (logdir / "networks" / f"{name}.pt").stat().st_mtime_ns for name in NAMES}
-    report.main(["--logdir", str(logdir), *TINY, "--write", "--page", str(page)])
+    report.main(["--logdir", str(logdir), *TINY, "--training-seeds", "2", "--write", "--page", str(page)])
     assert {n: (logdir / "networks" / f"{n}.pt").stat().st_mtime_ns for n in NAMES} == weights
     text = page.read_text(encoding="utf-8")
-    for title in (*METHODS.values(), *SETTINGS.values(), "75-100%", '"images": 128'):
+    for title in (*METHODS.values(), *SETTINGS.values(), "75-100%", '"images": 128', "trained 2 times"):
         assert title in text
+    check_further_trainings(logdir)
     pictures = sorted((page.parent / "images" / "conceptevo").iterdir())
     assert [path.stem for path in pictures] == ["alignment", "entropy", "one_map", "revert"]
     for path in pictures:
         assert f"images/conceptevo/{path.name}" in text
         with Image.open(path) as image:
             assert len(np.unique(np.asarray(image.convert("L")))) > 20, "empty"
+
+
+def check_further_trainings(logdir: Path) -> None:
+    """A second training of each network starts from other weights, and its collapse from its own epochs."""
+    runs = {name: cm.read_run(logdir / name) for name in (*NAMES, *(again(name, 1) for name in NAMES))}
+    for name, kind in KINDS.items():
+        first, second = (run.snapshots[kind.layers[-1]][0] for run in trainings(runs, name))
+        assert not np.array_equal(first.embedding, second.embedding)
+    for number in (0, 1):
+        base, collapsed = (runs[again(name, number)].snapshots["stage4"][1] for name in ("vgg", COLLAPSED))
+        np.testing.assert_array_equal(base.embedding, collapsed.embedding)
+    *healthy, collapse, apart = diversity_claims(runs, 1)
+    counts = [len(claim.measured.margins) for claim in (*healthy, collapse, apart)]
+    assert counts == [6, 6, 6, 6, 2, 2]
+    by_step = [deep_entropy(run, "vgg") for run in trainings(runs, "vgg")]
+    for start, claim in enumerate(healthy[2:]):  # in the plane
+        assert claim.measured.margins[:2] == pytest.approx([told[2] - told[start] for told in by_step])
+
+
+def test_single_coordinates_do_not_see_neurons_that_gather_along_a_slanted_line() -> None:
+    random = np.random.default_rng(0)
+    even = random.uniform(-1, 1, (400, 2)).astype(np.float32)
+    line = np.repeat(even[:, :1], 2, axis=1) + 1e-3 * even
+    assert mean_of_coordinates(even) == pytest.approx(np.log(2), abs=0.1)
+    assert mean_of_coordinates(line) == pytest.approx(np.log(2), abs=0.1)
+    assert map_spread(line).entropy < map_spread(even).entropy - 1
+    line[:300] = np.nan  # without a place: all in one
+    assert mean_of_coordinates(line) < np.log(2) - 1.5
+
+
+def test_pictures_and_directions_that_neurons_share_are_counted_over_pairs() -> None:
+    images = np.array([[0, 1, 2], [2, 1, 7], [5, 6, -1], [-1, -1, -1]])
+    sets = [{number for number in row if number >= 0} for row in images.tolist()]
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    assert mean_shared(images) == pytest.approx(np.mean([len(sets[i] & sets[j]) for i, j in pairs]))
+    assert mean_cosine(np.array([[2.0, 0], [0, 0], [0, 3], [-1, 0]])) == pytest.approx((0 - 1 + 0) / 3)
 
 
 def test_a_folder_with_a_story_of_other_options_is_refused(
@@ -110,7 +156,7 @@ def test_a_folder_with_a_story_of_other_options_is_refused(
         story.main(["--logdir", str(told[0]), *TINY, "--width", "5"])
 
 
-@pytest.mark.parametrize("wrong", [["--epochs", "1"], ["--images", "0"], ["--layout", "tsne"]])
+@pytest.mark.parametrize("wrong", [["--epochs", "1"], ["--training-seeds", "0"], ["--layout", "tsne"]])
 def test_options_out_of_range_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         story.main(wrong)
