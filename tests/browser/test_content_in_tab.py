@@ -21,6 +21,7 @@ from tests.servers import TensorBoardServer
 WORDS, NAMED, PAGE = "words", "layers", "page"
 LAYERS = {"plain": len(TEXTS), "second": 5}
 SIZE = {"width": 1280, "height": 800}
+STATIC = Path(__file__).parents[2] / "plugin_static"
 LOOK = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
 
 
@@ -188,6 +189,27 @@ def test_the_address_brings_back_a_hostile_concept(
         assert "<" not in page.url
         assert tab.frame.locator(".chip").count() == 1
     reliability(area="content", tried="addresses of views", count=2)
+
+
+KEPT = r"\bkeep\('([A-Za-z]+)'"
+STRANGE = ("-1", TEXTS["markup"], '[{"run":{"toString":1},"layer":[],"neuron":"x"}]')
+
+
+def test_an_address_made_by_a_stranger_opens_the_tab_and_nothing_else(
+    server: TensorBoardServer, page: Page, watch: Watch, reliability: Note
+) -> None:
+    sources = (
+        path.read_text(encoding="utf-8") for path in STATIC.rglob("*.js") if "vendor" not in path.parts
+    )
+    kept = {name for text in sources for name in re.findall(KEPT, text)} - {"run", "layer"}
+    assert len(kept) > 45
+    for value in STRANGE:
+        tab = Tab.open(page, server.url, run=WORDS, layer="plain", **dict.fromkeys(kept, value))
+        page.wait_for_timeout(300)
+        watch.nothing_happened(tab)
+        assert tab.frame.get_attribute("#map", "data-layer") == "plain"
+    tried = "addresses in which every part of the view is something else"
+    reliability(area="content", tried=tried, count=len(STRANGE) * len(kept))
 
 
 def _step_back(tab: Tab) -> None:
