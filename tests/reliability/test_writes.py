@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import random
+import re
 import stat
 import subprocess
 import sys
@@ -76,6 +78,57 @@ def test_training_writes_to_the_log_and_the_cache_alone(watched: Watched, reliab
     assert all(name.startswith("home/.cache/conceptmon_tb") for name in names - {"home/.cache"})
     assert all(_mode(path) & 0o077 == 0 for path in (cache, *cache.rglob("*")))
     reliability(area="supply", tried="a training whose every write is watched", count=1)
+
+
+MAKES_FILES = {
+    "copy2", "copyfile", "copytree", "makedirs", "memmap", "mkdir", "mkdtemp", "mkstemp",
+    "NamedTemporaryFile", "save_file", "savez", "savez_compressed", "symlink_to", "TemporaryDirectory",
+    "TemporaryFile", "to_csv", "touch", "write_bytes", "write_text",
+}  # fmt: skip
+WRITERS = {
+    "private_files.py": "the cache, and an empty folder where that cannot be written to",
+    "event_guard.py": "the log, and a file without a name there that tells whether there is room",
+    "session.py": "a run's folder beside one that another process writes to",
+    "regularizer/features.py": "a temporary file without a name",
+    "concept_files.py": "a file that the caller names",
+    "evolution/space_files.py": "a file that the caller names",
+    "export.py": "a file that the caller names",
+    "doctor/repair.py": "a copy where the user says",
+    "plugin/encoder_worker.py": "the pipe to the process that started it",
+    "lexicon/make_table.py": "nobody runs it but who makes the package",
+    "world/make_map.py": "nobody runs it but who makes the package",
+    "world/merges.py": "nobody runs it but who makes the package",
+    "world/train_encoder.py": "nobody runs it but who makes the package",
+}
+"""All modules that make files, and where. Events are written by torch's writer; a new module must say so."""
+
+
+def makes_files(source: str) -> bool:
+    """Whether Python code writes to a file by itself."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func).rpartition(".")[2]
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        texts = [arg.value for arg in given if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        is_writing = any(re.fullmatch("[rbt+]*[wax+][rbt+]*", text) for text in texts)
+        if name in MAKES_FILES or (name in ("open", "fdopen") and is_writing):
+            return True
+    return False
+
+
+def test_no_module_but_these_makes_files(reliability: Note) -> None:
+    files = sorted(PACKAGE.rglob("*.py"))
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in files
+        if makes_files(path.read_text(encoding="utf-8"))
+    }
+    assert found == set(WRITERS)
+    assert makes_files("path.open('wb')")
+    assert makes_files("open(path, mode='a')")
+    assert not makes_files("path.open('rb'); open(path)")
+    reliability(area="supply", tried="modules searched for what makes files", count=len(files))
 
 
 def test_a_killed_tensorboard_leaves_nothing_and_the_word_route_is_bounded(
