@@ -237,3 +237,31 @@ def test_an_answer_is_json_for_everybody(reliability: Note) -> None:
     assert "more" not in entry
     json.dumps(entry, allow_nan=False)
     reliability(area="payloads", tried="attributes that nobody knows: not handed on", count=1)
+
+
+def test_what_is_read_grows_with_what_is_shown_and_not_with_all_that_was_logged(reliability: Note) -> None:
+    def read(epochs: int, layers: int) -> list[int]:
+        """How many blobs some requests read: of one step, of all steps of a layer, and of one neuron."""
+        provider = FakeProvider()
+        names = [f"layer{i}" for i in range(layers)]
+        provider.log("run", enumerate(make_snapshots(epochs, dict.fromkeys(names, 4))), large=True)
+        answers, source = Answers(), Source(provider)
+        answers.runs(source)
+        answers.timeline(source, "run")
+        answers.space(source, "run", None)
+        counts = [len(provider.blobs_read)]
+        last = epochs - 1
+        for ask in (
+            lambda: answers.layer(source, "run", "layer0", last, last),
+            lambda: answers.distances(source, "run", "layer0", [], last),
+            lambda: answers.layer(source, "run", "layer0", part="frames"),
+            lambda: answers.neuron(source, "run", "layer0", 1, last, 3),
+        ):
+            ask()
+            counts.append(len(provider.blobs_read) - sum(counts))
+        return counts
+
+    assert read(10, 1) == read(10, 5) == [1, 1, 1, 9, 0]
+    assert read(40, 1) == [1, 1, 1, 39, 0]
+    tried = "requests that read what they show: one step, one layer, one neuron of long runs"
+    reliability(area="long runs", tried=tried, count=15)
