@@ -36,7 +36,7 @@ def rows(tab: Tab) -> list[Row]:
             .map((row) => [row.children[0], ...row.querySelectorAll('.evolution-name > *, .bar-value')])
             .map((parts) => parts.map((part) => part.innerText.trim()))"""
     )
-    return [(int(rank), layer, int(neuron), float(score)) for rank, neuron, layer, score in found]
+    return [(int(rank), layer, int(neuron), float(score)) for rank, layer, neuron, score in found]
 
 
 def expected(name: str, layer: str | None = None, *, least: bool = False) -> list[Row]:

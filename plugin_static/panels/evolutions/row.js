@@ -20,9 +20,9 @@ export function evolutionRow({ class: name, images, evolutions }, row, { before,
     title: `Rank ${formatCount(rank)}: neuron ${neuron} of ${layer}, from “${word(before)}” to “${word(after)}”. The change raises the network’s answer “${name}” for ${formatCount(positive)} of ${counted(images, 'image')}, by ${signed(sensitivity)} on average. Click to show the neuron.`,
     className: 'evolution',
     cells: html`<span role="gridcell" class="grid-cell number mute">${formatCount(rank)}</span>
-      <span role="gridcell" class="grid-cell evolution-neuron"><span class="evolution-name"><b>${neuron}</b> <span class="mute">${layer}</span></span>
+      <span role="gridcell" class="grid-cell evolution-neuron"><span class="evolution-name"><span class="mute">${layer}</span> <b>${neuron}</b></span>
         <span class="evolution-score"><span class="bar-track"><i class="bar" style="width:${percent}%"></i><i class="bar-mark" style="left:50%"></i></span><span class="bar-value">${score.toFixed(2)}</span></span>
-        <span class="evolution-sensitivity mute">${signed(sensitivity)}</span></span>
+        <span class="evolution-sensitivity mute">mean ${signed(sensitivity)}</span></span>
       ${momentCell(before, false, look)}<span role="gridcell" class="grid-cell mute evolution-arrow" aria-label="becomes">→</span>${momentCell(after, isChanged(before, after), look)}`,
   };
 }
