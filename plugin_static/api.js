@@ -22,6 +22,7 @@ import { byName } from './model/text.js';
  * @property {number | null} d_anchor
  * @property {number | null} d_anchor_gated
  * @property {number | null} mean_pairwise_distance
+ * @property {number | null} [entropy] differential, of the neurons' places; not in older logs, nor of small layers
  * @property {number | null} mean_displacement
  * @property {number} dead
  * @property {number} constant

@@ -31,18 +31,19 @@ export function createAnchorDistance(store, axis, height) {
   };
 }
 
-/** @type {{name: string, term: import('../panels/explain.js').Term, note: string, points: (source: import('../source.js').Source) => import('./frame.js').Point[]}[]} */
+/** @type {{name: string, term: import('../panels/explain.js').Term, note: string, points: (source: import('../source.js').Source) => import('./frame.js').Point[], empty?: string}[]} */
 const MEASURES = [
   { name: 'Mean pairwise distance', term: 'mean_pairwise_distance', note: 'higher is more spread out', points: (source) => metricPoints(source, 'mean_pairwise_distance') },
   { name: 'Mean displacement', term: 'mean_displacement', note: 'lower is more settled', points: (source) => metricPoints(source, 'mean_displacement') },
-  { name: 'Concept entropy', term: 'entropy', note: 'bits; higher is more varied', points: entropyPoints },
+  { name: 'Concept entropy', term: 'entropy', note: 'bits; higher is more varied', points: entropyPoints, empty: 'No neuron is interpretable yet' },
+  { name: 'Entropy of places', term: 'place_entropy', note: 'nats; higher is more diverse', points: (source) => metricPoints(source, 'entropy'), empty: 'Not in the log of this layer' },
 ];
 
 /** @param {Store} store @param {Axis} axis @param {() => number} height */
 export function createMeasures(store, axis, height) {
   const made = MEASURES.map((measure) => {
     const series = computed(() => sourceSeries(store, measure.points));
-    return { ...measure, lines: createLines(axis, height, { series: () => series.value, empty: measure.term === 'entropy' ? 'No neuron is interpretable yet' : undefined }) };
+    return { ...measure, lines: createLines(axis, height, { series: () => series.value, empty: measure.empty }) };
   });
   return () => made.map(({ name, term, note, lines }) => {
     const { body, read } = lines();

@@ -45,7 +45,7 @@ export function onAxis(source, points) {
   return points.map(({ x, y }) => ({ x: placeOfStep(places, steps, x), y, at: indexOfStep(steps, x) }));
 }
 
-/** One logged number of a layer over its steps; a step without it is a gap. @param {Source} source @param {'d_anchor' | 'd_anchor_gated' | 'mean_pairwise_distance' | 'mean_displacement'} field */
+/** One logged number of a layer over its steps; a step without it is a gap. @param {Source} source @param {'d_anchor' | 'd_anchor_gated' | 'mean_pairwise_distance' | 'mean_displacement' | 'entropy'} field */
 export const metricPoints = (source, field) => onAxis(source, source.metrics.value.map((entry) => ({ x: entry.step, y: entry[field] ?? NaN })));
 
 /** Concept entropy of each step whose neurons are here. @param {Source} source */

@@ -52,6 +52,7 @@ export const GLOSSARY = {
   displacement: { name: 'displacement', text: 'How far a neuron’s meaning has moved since the step before. Large early in training, small once it has settled.' },
   mean_displacement: { name: 'mean displacement', text: 'How far the neurons of the layer moved on average since the step before. It should shrink as training settles.' },
   entropy: { name: 'concept entropy', text: 'How evenly the interpretable neurons are spread over concepts. 0: all have the same one; higher: many concepts, none dominating.' },
+  place_entropy: { name: 'entropy of places', text: 'How evenly the neurons spread over the map; dead ones count as being in one place. Falling: concepts gather and lose diversity, as with far too high a learning rate. Compare on one map only.' },
   missing_anchor: { name: 'missing anchor', text: 'An anchor word with no neuron near it: something the network has not learned (yet).' },
   anchor_nearest: { name: 'distance to nearest neuron', text: 'How far a word is from the neuron closest to it. Large: no neuron stands for it.' },
   gained: { name: 'gained concept', text: 'A concept that some neuron has here and none has where it is compared with.' },
@@ -102,7 +103,7 @@ export const GLOSSARY = {
 export const GROUPS = [
   { title: 'What is looked at', terms: ['neuron', 'layer', 'run', 'source', 'concept', 'category', 'low_level', 'high_level', 'probe_images', 'top_images', 'patch'] },
   { title: 'Is a neuron clear?', terms: ['similarity', 'threshold', 'calibrated', 'interpretable', 'no_concept', 'explanation', 'explanation_fit', 'num_concepts', 'redundant', 'description', 'detector', 'dead', 'constant', 'nonfinite', 'unknown'] },
-  { title: 'Is a layer healthy?', terms: ['d_anchor', 'd_anchor_gated', 'mean_pairwise_distance', 'displacement', 'entropy', 'missing_anchor', 'gained', 'lost', 'verdict', 'alert'] },
+  { title: 'Is a layer healthy?', terms: ['d_anchor', 'd_anchor_gated', 'mean_pairwise_distance', 'displacement', 'entropy', 'place_entropy', 'missing_anchor', 'gained', 'lost', 'verdict', 'alert'] },
   { title: 'The map', terms: ['map', 'concept_space', 'anchor', 'trail', 'ghost', 'contours', 'born', 'tracked', 'selection', 'nearest_neurons', 'across', 'encoder', 'projection', 'overlay', 'side_by_side'] },
   { title: 'Time', terms: ['step', 'epoch', 'wall_time', 'scalar', 'scalar_axis', 'smoothing', 'event', 'barcode', 'flow', 'evolution', 'importance', 'sampled'] },
 ];

@@ -14,6 +14,8 @@ import pytest
 from playwright.sync_api import Locator, Page
 from tensorboard.compat.proto import summary_pb2
 
+from conceptmon_tb.differential_entropy import map_spread
+from conceptmon_tb.reader import read_run
 from conceptmon_tb.snapshot import ConceptSnapshot
 from tests.browser.conftest import SMALL
 from tests.browser.tab import Tab
@@ -417,7 +419,7 @@ def test_bars_show_each_layers_categories_in_percent(open_tab: OpenTab, server: 
         assert heights[name] / heights[top] == pytest.approx(count / counts[top], abs=0.02)
 
 
-def test_more_measures_unfold_with_the_entropy_of_concepts(
+def test_more_measures_unfold_with_the_entropy_of_concepts_and_of_places(
     open_tab: OpenTab, server: TensorBoardServer
 ) -> None:
     tab = open_tab(layer="layer4", step=19)
@@ -429,6 +431,8 @@ def test_more_measures_unfold_with_the_entropy_of_concepts(
     bits = -sum(count / total * math.log2(count / total) for count in words.values())
 
     tab.until(lambda: f"{bits:.2f}" in read(tab, "concept entropy"), f"{bits:.2f} bits")
+    places = map_spread(read_run(server.logdir / "healthy").snapshots["layer4"][19].position).entropy
+    assert f"{abs(places):.3g}" in read(tab, "entropy of places")
     assert lines(tab, "mean pairwise distance") != []
     assert lines(tab, "mean displacement") != []
     tab.until(lambda: "folded=" in tab.page.url, "kept in the address")
