@@ -133,7 +133,8 @@ class Runs:
                 f"another --logdir, or remove that folder"
             )
         options.logdir.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted, encoding="utf-8")
+        if not path.exists():  # another process may be reading it
+            path.write_text(wanted, encoding="utf-8")
 
     @cached_property
     def task(self) -> Task:
