@@ -16,11 +16,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from conceptmon_tb.arguments import check_count, check_words
+from conceptmon_tb.arguments import check_count
 from conceptmon_tb.checkpoints.factory import ModelSource
 from conceptmon_tb.evolution.class_images import Classes, ClassImages, Images
 from conceptmon_tb.evolution.layer_maps import LayerMaps
-from conceptmon_tb.evolution.models import ModelState, open_models
+from conceptmon_tb.evolution.models import ModelState, look_at_epochs
 from conceptmon_tb.evolution_records import Evolutions
 from conceptmon_tb.probe_forward import Forward
 
@@ -88,15 +88,11 @@ def important_evolutions(
     Source: ConceptEvo, dissertation section 7.2.3, Eq. 7.7-7.9.
     """
     chosen = ClassImages.of(images, labels, classes)
-    names = check_words("layers", layers)
     most = check_count("num_images", num_images, _MOST)
     size = check_count("batch_size", batch_size, _MOST)
-    if from_step >= to_step:
-        raise ValueError(f"from_step must be before to_step, got {from_step} and {to_step}")
-    earlier, later = open_models(before, after, model)
-    numbers = chosen.sample(most, np.random.default_rng(seed))
-    with LayerMaps(earlier, names, forward) as old, LayerMaps(later, names, forward) as new:
-        return measure_evolutions(old, new, chosen, numbers, (from_step, to_step), size)
+    numbers, steps = chosen.sample(most, np.random.default_rng(seed)), (from_step, to_step)
+    with look_at_epochs(before, after, layers, steps, model, forward) as (old, new):
+        return measure_evolutions(old, new, chosen, numbers, steps, size)
 
 
 def measure_evolutions(

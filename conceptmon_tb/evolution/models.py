@@ -1,20 +1,59 @@
-"""Two epochs of one model, however they are at hand: modules, state dicts or checkpoints."""
+"""Two epochs of one model, however they are at hand (modules, state dicts or checkpoints), and a look at both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
+from conceptmon_tb.arguments import check_words
 from conceptmon_tb.checkpoints.factory import ModelSource, build_model
 from conceptmon_tb.checkpoints.keys import match_checkpoint, take_state
 from conceptmon_tb.checkpoints.loading import read_checkpoint
+from conceptmon_tb.evolution.layer_maps import LayerMaps
+from conceptmon_tb.probe_forward import Forward
 from conceptmon_tb.training_state import unwrap_model
 
 ModelState: TypeAlias = nn.Module | Mapping[str, Any] | str | Path
 """A model at one epoch: itself, its `state_dict()`, or a checkpoint file that holds one."""
+
+
+@contextmanager
+def look_at_epochs(
+    before: ModelState,
+    after: ModelState,
+    layers: Sequence[str],
+    steps: tuple[int, int],
+    model: ModelSource | None = None,
+    forward: Forward | None = None,
+) -> Iterator[tuple[LayerMaps, LayerMaps]]:
+    """Look at the same layers of two epochs; both are left as they were.
+
+    Args:
+        before: The earlier epoch.
+        after: The later epoch.
+        layers: Names from `model.named_modules()`.
+        steps: Global steps of the two.
+        model: As for `open_models`.
+        forward: As for `LayerMaps`.
+
+    Yields:
+        The two.
+
+    Raises:
+        CheckpointError: As for `open_models`.
+        TypeError: An argument of the wrong type.
+        ValueError: Steps are not in order; or as for `open_models` and `LayerMaps`.
+    """
+    names = check_words("layers", layers)
+    if steps[0] >= steps[1]:
+        raise ValueError(f"from_step must be before to_step, got {steps[0]} and {steps[1]}")
+    earlier, later = open_models(before, after, model)
+    with LayerMaps(earlier, names, forward) as old, LayerMaps(later, names, forward) as new:
+        yield old, new
 
 
 def open_models(

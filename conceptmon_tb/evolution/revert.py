@@ -17,12 +17,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from conceptmon_tb.arguments import check_count, check_words
+from conceptmon_tb.arguments import check_count
 from conceptmon_tb.checkpoints.factory import ModelSource
 from conceptmon_tb.evolution.class_images import Classes, ClassImages, Images
 from conceptmon_tb.evolution.importance import NUM_IMAGES, measure_evolutions
 from conceptmon_tb.evolution.layer_maps import LayerMaps
-from conceptmon_tb.evolution.models import ModelState, open_models
+from conceptmon_tb.evolution.models import ModelState, look_at_epochs
 from conceptmon_tb.evolution_records import Evolutions
 from conceptmon_tb.probe_forward import Forward
 from conceptmon_tb.snapshot import BoolArray, FloatArray, IntArray
@@ -166,20 +166,17 @@ def revert_test(
     Source: ConceptEvo, dissertation section 7.3.4, Fig. 7.7.
     """
     chosen = ClassImages.of(images, labels, classes)
-    names = check_words("layers", layers)
     most = check_count("num_images", num_images, _MOST)
     size = check_count("batch_size", batch_size, _MOST)
     runs, parts = check_count("repeats", repeats, _MOST), check_count("bins", bins, 100)
     places = check_count("top", top, _MOST)
-    if from_step >= to_step:
-        raise ValueError(f"from_step must be before to_step, got {from_step} and {to_step}")
-    earlier, later = open_models(before, after, model)
+    steps = from_step, to_step
     accuracies, changes = [], []
-    with LayerMaps(earlier, names, forward) as old, LayerMaps(later, names, forward) as new:
+    with look_at_epochs(before, after, layers, steps, model, forward) as (old, new):
         for repeat in range(runs):
             rng = np.random.default_rng([seed, repeat])
             numbers = chosen.sample(most, rng, share=0.5 if runs > 1 else 1.0)
-            table = measure_evolutions(old, new, chosen, numbers, (from_step, to_step), size)
+            table = measure_evolutions(old, new, chosen, numbers, steps, size)
             hits = _count_hits(old, new, chosen, numbers, divide(table, parts, rng), size, places)
             accuracy = hits / table.num_images[:, None, None]
             accuracies.append(accuracy[:, 0, 0])
@@ -187,8 +184,7 @@ def revert_test(
     edges = [round(100 * i / parts) for i in range(parts + 1)]
     named = (*(f"{start}-{end}%" for start, end in pairwise(edges)), RANDOM)
     return RevertTest(
-        from_step,
-        to_step,
+        *steps,
         table.classes,
         table.num_images,
         table.layers,
