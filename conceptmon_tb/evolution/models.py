@@ -1,4 +1,4 @@
-"""Two epochs of one model, however they are at hand (modules, state dicts or checkpoints), and a look at both."""
+"""Two epochs of one model, whether modules, state dicts or checkpoints, and a look at both."""
 
 from __future__ import annotations
 
