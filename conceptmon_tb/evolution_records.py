@@ -68,6 +68,7 @@ class Evolutions:
             activations or gradients are not finite, which has no rank.
 
     Raises:
+        TypeError: Steps are no whole numbers.
         ValueError: The fields do not fit together.
 
     Source: ConceptEvo, dissertation section 7.2.3, Eq. 7.7-7.9.
@@ -83,9 +84,10 @@ class Evolutions:
     sensitivity: FloatArray
 
     def __post_init__(self) -> None:
-        if self.from_step >= self.to_step:
-            raise ValueError(f"from_step must be before to_step, got {self.from_step} and {self.to_step}")
+        check_steps(self.from_step, self.to_step)
         for name in ("classes", "layers"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty; name at least one")
             if len(set(getattr(self, name))) != len(getattr(self, name)):
                 raise ValueError(f"{name} must be different from each other, got {getattr(self, name)}")
         shape = (len(self.classes), sum(self.neurons))
@@ -97,6 +99,9 @@ class Evolutions:
         for name in ("positive", "sensitivity"):
             if np.shape(getattr(self, name)) != shape:
                 raise ValueError(f"{name} has shape {np.shape(getattr(self, name))}; expected {shape}")
+        images, positive = np.asarray(self.num_images), np.asarray(self.positive)
+        if (images < 1).any() or (positive < 0).any() or (positive > images[:, None]).any():
+            raise ValueError("positive must be numbers of the class's images, and each class must have some")
 
     @cached_property
     def score(self) -> FloatArray:
@@ -164,6 +169,19 @@ class Evolutions:
         row = self.classes.index(class_name)
         score, sensitivity = float(self.score[row, column]), float(self.sensitivity[row, column])
         return Evolution(class_name, *self.place(column), self.from_step, self.to_step, score, sensitivity)
+
+
+def check_steps(from_step: object, to_step: object) -> None:
+    """Refuse what are no two steps, the earlier one first.
+
+    Raises:
+        TypeError: They are no whole numbers.
+        ValueError: They are not in order.
+    """
+    if not isinstance(from_step, (int, np.integer)) or not isinstance(to_step, (int, np.integer)):
+        raise TypeError(f"from_step and to_step must be whole numbers, got {from_step!r} and {to_step!r}")
+    if from_step >= to_step:
+        raise ValueError(f"from_step must be before to_step, got {from_step} and {to_step}")
 
 
 def rank(positive: npt.NDArray[np.integer[Any]], sensitivity: FloatArray) -> npt.NDArray[np.intp]:

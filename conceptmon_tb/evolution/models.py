@@ -14,6 +14,7 @@ from conceptmon_tb.checkpoints.factory import ModelSource, build_model
 from conceptmon_tb.checkpoints.keys import match_checkpoint, take_state
 from conceptmon_tb.checkpoints.loading import read_checkpoint
 from conceptmon_tb.evolution.layer_maps import LayerMaps
+from conceptmon_tb.evolution_records import check_steps
 from conceptmon_tb.probe_forward import Forward
 from conceptmon_tb.training_state import unwrap_model
 
@@ -49,8 +50,7 @@ def look_at_epochs(
         ValueError: Steps are not in order; or as for `open_models` and `LayerMaps`.
     """
     names = check_words("layers", layers)
-    if steps[0] >= steps[1]:
-        raise ValueError(f"from_step must be before to_step, got {steps[0]} and {steps[1]}")
+    check_steps(*steps)
     earlier, later = open_models(before, after, model)
     with LayerMaps(earlier, names, forward) as old, LayerMaps(later, names, forward) as new:
         yield old, new

@@ -275,6 +275,7 @@ def test_images_may_be_a_dataset_and_classes_may_be_chosen() -> None:
         ({"classes": {5: "five"}}, "no image of 'five'"),
         ({"classes": ["a", "a", "b"]}, "one name"),
         ({"from_step": 4}, "from_step must be before to_step"),
+        ({"from_step": 0.5}, "whole numbers, got 0.5 and 4"),
         ({"num_images": 0}, "num_images"),
         ({"forward": lambda model, images: images}, "logits"),
         ({"labels": [0, 1, 2, 9]}, "numbers of the model's 3 logits, got 0 to 9"),

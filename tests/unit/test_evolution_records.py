@@ -98,6 +98,20 @@ def test_what_is_not_in_a_table_is_named() -> None:
         dataclasses.replace(make_table(), classes=("a", "a", "b"))
 
 
+def test_a_table_that_no_reader_would_take_is_not_made() -> None:
+    table = make_table()
+    with pytest.raises(TypeError, match=r"whole numbers, got 0\.5 and 2"):
+        dataclasses.replace(table, from_step=0.5)
+    for positive in (table.positive - 30, table.positive + 30):
+        with pytest.raises(ValueError, match="positive must be numbers of the class's images"):
+            dataclasses.replace(table, positive=positive)
+    with pytest.raises(ValueError, match="each class must have some"):
+        dataclasses.replace(table, num_images=0 * table.num_images, positive=0 * table.positive)
+    none = {name: getattr(table, name)[:0] for name in ("classes", "num_images", "positive", "sensitivity")}
+    with pytest.raises(ValueError, match="classes is empty"):
+        dataclasses.replace(table, **none)
+
+
 @given(st.integers(-(10**17), 10**17), st.integers(-(10**17), 10**17))
 def test_the_tag_of_a_pair_tells_the_pair_and_is_no_layers(first: int, last: int) -> None:
     tag = evolutions_tag(first, last)
