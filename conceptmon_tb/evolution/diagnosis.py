@@ -19,6 +19,8 @@ from conceptmon_tb.training_scalars import find_tag
 
 MILESTONES = (0.25, 0.5, 0.75)
 
+_NEAR = 0.5  # of the way from one milestone to the next: a logged accuracy farther off stands for neither
+
 
 class Pace(NamedTuple):
     """How far neurons moved between two accuracy milestones.
@@ -72,8 +74,9 @@ def milestone_displacements(
     Args:
         run: From `read_run`, with a training accuracy.
         layer: One of its layers.
-        milestones: Accuracies, rising. A training that passes two of them within one logged step has no
-            displacement between these, and no entry.
+        milestones: Accuracies, rising. A training that was logged near only one of two neighbouring ones (it
+            passed both within one step, or has not come so far) has no displacement between these, and no
+            entry.
         accuracy_tag: Scalar that is the training accuracy, a share or in percent; None finds it by name.
 
     Returns:
@@ -94,7 +97,9 @@ def milestone_displacements(
     steps = nearest_steps(accuracy, milestones)
     paces = []
     for (first, last), goals in zip(pairwise(steps), pairwise(milestones), strict=True):
-        if first >= last:
+        near = _NEAR * (goals[1] - goals[0])
+        off = [abs(accuracy[step] - goal) for step, goal in zip((first, last), goals, strict=True)]
+        if first >= last or max(off) > near:
             continue
         moved, count = _displacement(by_step[first], by_step[last])
         spread = by_step[last].mean_pairwise_distance
@@ -104,7 +109,11 @@ def milestone_displacements(
 
 
 def compare_pace(
-    run: Run, reference: Run, layer: str, milestones: Sequence[float] = MILESTONES
+    run: Run,
+    reference: Run,
+    layer: str,
+    milestones: Sequence[float] = MILESTONES,
+    accuracy_tag: str | None = None,
 ) -> dict[tuple[float, float], float]:
     """Hold the pace of one run against that of a well-trained one.
 
@@ -113,6 +122,7 @@ def compare_pace(
         reference: Another run, in the same space.
         layer: A layer of both.
         milestones: As for `milestone_displacements`.
+        accuracy_tag: As for `milestone_displacements`; the same in both.
 
     Returns:
         For the milestones that both have: displacement of the run over that of the reference. Below 1 its
@@ -126,7 +136,10 @@ def compare_pace(
     if len(spaces) > 1:
         raise ValueError("the two runs are in different concept spaces; their distances cannot be compared")
     ours, theirs = (
-        {pace.milestones: pace.displacement for pace in milestone_displacements(one, layer, milestones)}
+        {
+            pace.milestones: pace.displacement
+            for pace in milestone_displacements(one, layer, milestones, accuracy_tag)
+        }
         for one in (run, reference)
     )
     return {goals: ours[goals] / theirs[goals] for goals in ours if theirs.get(goals, 0) > 0}

@@ -55,10 +55,19 @@ def test_displacement_is_that_between_the_steps_nearest_to_the_milestones(whole:
 
 
 def test_milestones_that_are_passed_within_one_step_or_fallen_below_have_no_displacement() -> None:
-    fast = milestone_displacements(make_run([0.1, 0.2, 0.8] + [0.9] * 5), "layer4")
-    assert [pace.milestones for pace in fast] == [(0.5, 0.75)]
+    assert milestone_displacements(make_run([0.1, 0.2, 0.8] + [0.9] * 5), "layer4") == []
+    later = milestone_displacements(make_run([0.1, 0.45, 0.8] + [0.9] * 5), "layer4")
+    assert [(pace.milestones, pace.from_step, pace.to_step) for pace in later] == [((0.5, 0.75), 1, 2)]
     assert milestone_displacements(make_run([0.9, 0.5, 0.2] + [0.1] * 5), "layer4") == []
     assert milestone_displacements(make_run([0.1] * 8), "layer4") == []
+
+
+def test_a_training_that_has_not_come_as_far_is_not_compared_with_one_that_has() -> None:
+    slow = make_run([0.1, 0.2, 0.25, 0.26, 0.27, 0.28, 0.29, 0.3])
+    assert milestone_displacements(slow, "layer4") == []
+    assert compare_pace(slow, make_run(), "layer4") == {}
+    found = compare_pace(make_run(other=0.5), make_run(other=0.1), "layer4", accuracy_tag="accuracy/train")
+    assert found == {(0.25, 0.5): 1, (0.5, 0.75): 1}
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
