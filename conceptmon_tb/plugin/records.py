@@ -8,8 +8,8 @@ that were not known are decoded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -100,6 +100,7 @@ class RecordStore:
         self._locks: dict[_Key, threading.Lock] = {}
         self._flaws: dict[_Key, dict[Point, Flaw]] = {}
         self._derived: list[RecentItems[Any]] = []
+        self._reading: dict[Hashable, tuple[threading.Lock, int]] = {}
         self._mutex = threading.Lock()
         self.flaws_found = 0
 
@@ -219,11 +220,15 @@ class RecordStore:
         """
         cache_key = (source.experiment, run, tag, step, wall_time)
         payload = self.cache.get(cache_key)
-        if payload is None:
-            payload = read_blob(source, kind, step, key)
-            if keep:
-                self.cache.put(cache_key, payload)
-        return payload
+        if payload is not None:
+            return payload
+        with self._alone(cache_key):  # of 100 clients that begin at once, one reads and decodes it
+            payload = self.cache.get(cache_key)
+            if payload is None:
+                payload = read_blob(source, kind, step, key)
+                if keep:
+                    self.cache.put(cache_key, payload)
+            return payload
 
     def note_flaw(self, source: Source, run: str, tag: str, point: Point, flaw: Flaw) -> None:
         """Remember that a payload turned out to be of no use when it was read."""
@@ -272,6 +277,23 @@ class RecordStore:
             for known in (self._series, self._locks, self._flaws):
                 for key in [key for key in list(known) if key[0] == experiment]:
                     known.pop(key, None)
+
+    @contextmanager
+    def _alone(self, key: Hashable) -> Iterator[None]:
+        """Wait until nobody else reads the same blob; nothing is kept of it afterwards."""
+        with self._mutex:
+            lock, waiting = self._reading.get(key, (threading.Lock(), 0))
+            self._reading[key] = (lock, waiting + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._mutex:
+                waiting = self._reading[key][1] - 1
+                if waiting:
+                    self._reading[key] = (lock, waiting)
+                else:
+                    del self._reading[key]
 
     def _lock(self, key: _Key) -> threading.Lock:
         with self._mutex:

@@ -10,6 +10,7 @@ import struct
 import time
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,30 @@ def test_an_answer_is_json_for_everybody(reliability: Note) -> None:
     assert "more" not in entry
     json.dumps(entry, allow_nan=False)
     reliability(area="payloads", tried="attributes that nobody knows: not handed on", count=1)
+
+
+def test_many_clients_that_ask_for_one_thing_have_it_read_once(
+    monkeypatch: pytest.MonkeyPatch, reliability: Note
+) -> None:
+    clients = 30
+    provider = FakeProvider()
+    provider.log("run", enumerate(make_snapshots(2, {"layer0": 4})))
+    answers, source = Answers(), Source(provider)
+    answers.runs(source)
+    provider.blobs_read.clear()
+    read = provider.read_blob
+
+    def read_slowly(ctx: object, *, blob_key: str) -> bytes:
+        time.sleep(0.05)
+        return read(ctx, blob_key=blob_key)
+
+    monkeypatch.setattr(provider, "read_blob", read_slowly)
+    with ThreadPoolExecutor(clients) as pool:
+        told = list(pool.map(lambda _: answers.space(source, "run", None), range(clients)))
+    assert len(set(told)) == 1
+    assert len(provider.blobs_read) == 1
+    tried = "clients that ask at the same time for what nobody has asked for before: it is read once"
+    reliability(area="requests", tried=tried, count=clients)
 
 
 def test_what_is_read_grows_with_what_is_shown_and_not_with_all_that_was_logged(reliability: Note) -> None:
