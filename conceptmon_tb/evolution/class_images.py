@@ -43,9 +43,16 @@ class ClassImages:
                 with images count; None: all with images, named by their numbers.
 
         Raises:
-            TypeError: Labels are no whole numbers.
+            TypeError: Labels are no whole numbers, or images cannot be looked up by number.
             ValueError: Numbers of images and labels differ, names are repeated, or a class has no images.
         """
+        if not isinstance(images, ProbeSet) and not (
+            hasattr(images, "__len__") and hasattr(images, "__getitem__")
+        ):
+            raise TypeError(
+                f"images must be a tensor, a ProbeSet or a dataset with a length, got {type(images).__name__}; "
+                f"of a loader give its dataset (loader.dataset) and its labels in that order"
+            )
         found = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
         if found.ndim != 1 or found.dtype.kind not in "iu":
             raise TypeError(f"labels must be whole numbers, one per image, got {found.dtype} {found.shape}")

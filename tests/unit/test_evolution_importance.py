@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from conceptmon_tb.checkpoints import CheckpointError
 from conceptmon_tb.evolution import important_evolutions
@@ -269,6 +270,7 @@ def test_images_may_be_a_dataset_and_classes_may_be_chosen() -> None:
     [
         ({"layers": ["7.x"]}, "no layer"),
         ({"layers": []}, "layers is empty"),
+        ({"images": DataLoader(make_images(4))}, r"got DataLoader; of a loader give its dataset"),
         ({"labels": [0, 1]}, "labels has 2 entries for 4 images"),
         ({"labels": [0.5] * 4}, "whole numbers"),
         ({"classes": ["one"]}, "classes has 1 names, but a label is 2"),
