@@ -50,7 +50,7 @@ class ClassImages:
             hasattr(images, "__len__") and hasattr(images, "__getitem__")
         ):
             raise TypeError(
-                f"images must be a tensor, a ProbeSet or a dataset with a length, got {type(images).__name__}; "
+                f"images must be a tensor, a ProbeSet or a dataset, got {type(images).__name__}; "
                 f"of a loader give its dataset (loader.dataset) and its labels in that order"
             )
         found = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
