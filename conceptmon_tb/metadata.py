@@ -176,6 +176,7 @@ def pack_payload(
 
     Raises:
         TypeError: An array has a dtype outside `DTYPES`.
+        ValueError: There are more attributes than readers take.
     """
     described: list[dict[str, Any]] = []
     chunks: list[bytes | memoryview] = []
@@ -192,6 +193,12 @@ def pack_payload(
         offset += data.nbytes + padding
     content = {"kind": kind, "attrs": _plain(attrs), "arrays": described}
     header = json_bytes(content, separators=(",", ":"))
+    if _count_values(header) > MAX_VALUES or len(header) > MAX_HEADER_BYTES - ALIGNMENT:
+        raise ValueError(
+            f"a payload of kind {kind!r} would have some {_count_values(header):,} values in {len(header):,} "
+            f"bytes of names and words; readers take {MAX_VALUES:,} in {MAX_HEADER_BYTES:,}: use a smaller "
+            f"concept set"
+        )
     header += b" " * (-(_FIXED.size + len(header)) % ALIGNMENT)
     checksum = 0
     for chunk in (header, *chunks):
@@ -226,7 +233,7 @@ def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
     if zlib.crc32(content) != checksum:
         raise PayloadError("checksum mismatch: the record was altered or cut short after it was written")
     text = bytes(content[: min(header_size, MAX_HEADER_BYTES)])
-    values = text.count(b",") + text.count(b"[") + text.count(b"{")
+    values = _count_values(text)
     if values > MAX_VALUES:
         raise PayloadError(f"malformed header: some {values} values; at most {MAX_VALUES} are read")
     header = _parse_header(text, header_size)
@@ -237,6 +244,11 @@ def unpack_payload(data: bytes | memoryview | npt.NDArray[np.uint8]) -> Payload:
         raise PayloadError(f"malformed header: {shown(error)}") from error
     overhead = _BYTES_PER_VALUE * values
     return Payload(header["kind"], step, header["attrs"], arrays, version, len(view), overhead)
+
+
+def _count_values(text: bytes) -> int:
+    """About how many values a JSON text has, at least as many as it really has."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def json_bytes(value: Any, **settings: Any) -> bytes:

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from conceptmon_tb import metadata
 from conceptmon_tb.metadata import (
     DTYPES,
     LAYER_KINDS,
+    MAX_HEADER_BYTES,
     SCHEMA_VERSION,
     NewerSchemaError,
     PayloadError,
@@ -156,6 +158,16 @@ def test_float32_numbers_are_spelled_shortly_and_come_back_exactly() -> None:
 def test_a_dtype_that_is_not_on_the_list_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="'x' has dtype float64"):
         pack_payload("x", 0, {}, {"x": np.zeros(3)})
+
+
+def test_what_no_reader_takes_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "MAX_VALUES", 1000)
+    words = ["w"] * 900
+    assert unpack_payload(pack_payload("space", 0, {"words": words})).attrs["words"] == words
+    with pytest.raises(ValueError, match=r"kind 'space' .* use a smaller concept set"):
+        pack_payload("space", 0, {"words": [*words, *words[:200]]})
+    with pytest.raises(ValueError, match="use a smaller concept set"):
+        pack_payload("space", 0, {"words": ["w" * MAX_HEADER_BYTES]})
 
 
 @given(st.text(), st.sampled_from(LAYER_KINDS))
