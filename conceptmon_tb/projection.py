@@ -202,7 +202,8 @@ class ConceptMap:
 
 
 def _umap_layout(rows: FloatArray, seed: int) -> npt.NDArray[np.float64]:
-    import umap  # slow to import, and only needed where no layout is at hand
+    import torch  # with umap slow to import, and only needed where no layout is at hand
+    import umap
 
     reducer = umap.UMAP(
         n_components=2,
@@ -212,7 +213,11 @@ def _umap_layout(rows: FloatArray, seed: int) -> npt.NDArray[np.float64]:
         random_state=seed,
         n_jobs=1,
     )
-    return np.asarray(reducer.fit_transform(rows), dtype=np.float64)
+    threads = torch.get_num_threads()
+    try:
+        return np.asarray(reducer.fit_transform(rows), dtype=np.float64)
+    finally:
+        torch.set_num_threads(threads)  # umap's numba sets OpenMP's threads for the whole process
 
 
 def _fill_square(layout: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -124,11 +124,7 @@ def _lay_out(
     kept = cache.load(*key) if cache and len(text) > _FEWEST_TO_KEEP else None
     if kept is not None and kept.shape == (len(text), 2):
         return ConceptMap.from_positions(text, kept.numpy())
-    threads = torch.get_num_threads()
-    try:
-        fitted = ConceptMap.fit(text, seed=seed)
-    finally:
-        torch.set_num_threads(threads)  # umap's numba sets OpenMP's threads for the whole process
+    fitted = ConceptMap.fit(text, seed=seed)
     if cache and fitted.name != "pca":
         cache.save(torch.from_numpy(fitted.position), *key)
     return fitted

@@ -267,11 +267,7 @@ def lay_out(vectors: FloatArray, method: Method = "umap", seed: int = 0) -> Layo
     if len(landmarks) > MOST_LANDMARKS:
         random = np.random.Generator(np.random.PCG64(seed))
         landmarks = landmarks[np.sort(random.choice(len(landmarks), MOST_LANDMARKS, replace=False))]
-    threads = torch.get_num_threads()
-    try:
-        with preserve_rng_streams(seed):
-            fitted = ConceptMap.fit(landmarks, seed=seed, method=method)
-    finally:
-        torch.set_num_threads(threads)  # umap's numba sets OpenMP's threads for the whole process
+    with preserve_rng_streams(seed):
+        fitted = ConceptMap.fit(landmarks, seed=seed, method=method)
     name = fitted.name if fitted.name != "pca" else f"pca+shepard{NEAREST}"
     return Layout(landmarks, fitted.position, name)

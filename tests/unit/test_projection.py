@@ -121,13 +121,25 @@ def test_umap_fills_the_square_keeps_neighbours_and_repeats_with_the_seed():
     assert np.array_equal(ConceptMap.fit(text, seed=3).position, concept_map.position)
 
 
-def test_a_monitor_that_fits_a_map_leaves_torchs_threads_alone():  # here: each process compiles UMAP for 10 s
+def watch_words():
     probe = cm.ProbeSet.world(30, size=32)
     monitor = cm.ConceptMonitor(["0"], probe, cm.ConceptSet(WORDS[:40]), progress=False)
+    monitor.observe(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2)))
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda: ConceptMap.fit(draw(40, 8)),
+        lambda: ConceptMap.fit_joint(draw(40, 8), [draw(10, 8, seed=1)]),
+        watch_words,
+    ],
+)
+def test_fitting_a_map_leaves_torchs_threads_alone(fit):  # here: each process compiles UMAP for 10 s
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        monitor.observe(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2)))
+        fit()
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
