@@ -14,31 +14,27 @@ import numpy as np
 from conceptmon_tb.differential_entropy import map_spread
 from conceptmon_tb.evolution import SemanticSpace
 from conceptmon_tb.reader import Run
-from conceptmon_tb.snapshot import ConceptSnapshot, FloatArray, IntArray
+from conceptmon_tb.snapshot import FloatArray, IntArray
 from demo.case_studies.claims.base import Measured
 from demo.conceptevo.claims import Claim, margins, tell
 from demo.conceptevo.networks import BASE, KINDS
 from demo.conceptevo.runs import COLLAPSED, again
 
-Entropy = Callable[[ConceptSnapshot], float]
+Entropy = Callable[[FloatArray], float]
+"""Of `(neurons, 2)` places between -1 and 1, NaN without one."""
 
 
-def plane_entropy(snapshot: ConceptSnapshot) -> float:
+def plane_entropy(position: FloatArray) -> float:
     """The entropy of the tab, in nats per dimension."""
-    return snapshot.entropy
+    return map_spread(position).entropy
 
 
-def coordinate_entropy(snapshot: ConceptSnapshot) -> float:
+def coordinate_entropy(position: FloatArray) -> float:
     """The dissertation's entropy: of each coordinate of the map by itself, and the mean of both, in nats.
 
     It does not say how it estimates them; here it is done as for the plane. Neurons without a place count as
     there.
     """
-    return mean_of_coordinates(snapshot.position)
-
-
-def mean_of_coordinates(position: FloatArray) -> float:
-    """The same of `(neurons, 2)` places between -1 and 1, NaN without one."""
     return float(np.mean([map_spread(position[:, [axis]]).entropy for axis in range(position.shape[1])]))
 
 
@@ -48,16 +44,20 @@ ENTROPIES: Mapping[str, Entropy] = {
 }
 
 
-def deep_entropy(run: Run, name: str, entropy: Entropy = plane_entropy) -> dict[int, float]:
-    """Entropy of the deepest layer by epoch.
+def entropy_by_step(
+    run: Run, name: str, entropy: Entropy = plane_entropy, *, whole: bool = False
+) -> dict[int, float]:
+    """Entropy of a network's neurons by epoch.
 
     Args:
         run: The run.
         name: One of `NAMES`.
         entropy: Which.
+        whole: Of all its layers together; else of the deepest.
     """
-    layer = KINDS[BASE if name == COLLAPSED else name].layers[-1]
-    return {step: entropy(snapshot) for step, snapshot in sorted(run.snapshots[layer].items())}
+    layers = KINDS[BASE if name == COLLAPSED else name].layers
+    chosen = [run.snapshots[layer] for layer in (layers if whole else layers[-1:])]
+    return {step: entropy(np.concatenate([of[step].position for of in chosen])) for step in sorted(chosen[0])}
 
 
 def trainings(runs: Mapping[str, Run], name: str) -> list[Run]:
@@ -66,13 +66,12 @@ def trainings(runs: Mapping[str, Run], name: str) -> list[Run]:
     return [runs[again(name, number)] for number in numbers if again(name, number) in runs]
 
 
-def ends(runs: Mapping[str, Run], name: str, entropy: Entropy, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Entropy of the deepest layer at an epoch and at the last one, `(trainings,)` each."""
-    by_step = [deep_entropy(run, name, entropy) for run in trainings(runs, name)]
-    return (
-        np.array([told[start] for told in by_step], np.float64),
-        np.array([told[max(told)] for told in by_step], np.float64),
-    )
+def entropy_at(
+    runs: Mapping[str, Run], name: str, step: int, entropy: Entropy = plane_entropy, *, whole: bool = False
+) -> np.ndarray:
+    """Entropy at an epoch, counted from the end where it is negative, `(trainings,)`."""
+    told = [list(entropy_by_step(run, name, entropy, whole=whole).items()) for run in trainings(runs, name)]
+    return np.array([by_step[step][1] for by_step in told], np.float64)
 
 
 def diversity_claims(runs: Mapping[str, Run], shared: int) -> Iterator[Claim]:
@@ -82,37 +81,41 @@ def diversity_claims(runs: Mapping[str, Run], shared: int) -> Iterator[Claim]:
         runs: By name.
         shared: Last epoch before the collapsed training's rate becomes too high.
     """
-    for name, entropy in ENTROPIES.items():
-        for start in (0, 1):
-            yield healthy_claim(runs, name, entropy, start)
+    for whole in (True, False):
+        for name in ENTROPIES:
+            yield healthy_claim(runs, name, whole=whole)
     yield collapse_claim(runs, shared)
     yield apart_claim(runs)
 
 
-def healthy_claim(runs: Mapping[str, Run], name: str, entropy: Entropy, start: int) -> Claim:
-    """Entropy rises to the last epoch in every training of every network.
+def healthy_claim(runs: Mapping[str, Run], name: str, *, whole: bool) -> Claim:
+    """Entropy rises in every training of every network, both from before training and from epoch 1.
+
+    The dissertation counts epochs from 0 and does not say whether its first value is that of the untrained
+    network. A training agrees by the smaller of the two rises.
 
     Args:
         runs: By name.
         name: Of the entropy.
-        entropy: How it is measured.
-        start: Epoch that it rises from. The dissertation counts epochs from 0 and does not say whether its
-            first value is that of the untrained network.
+        whole: Of all layers of a network; else of the deepest.
     """
-    since = f"epoch {start}" if start else "before training"
     told, rises = [], []
     for kind in KINDS:
-        first, last = ends(runs, kind, entropy, start)
-        told.append(f"{KINDS[kind].title} {tell(first)} to {tell(last)}")
-        rises.append(last - first)
-    rise = np.concatenate(rises)
+        first, second, last = (
+            entropy_at(runs, kind, step, ENTROPIES[name], whole=whole) for step in (0, 1, -1)
+        )
+        told.append(f"{KINDS[kind].title} {tell(first)}, {tell(second)}, {tell(last)}")
+        rises.append(np.stack([last - first, last - second]))
+    rise = np.concatenate(rises, axis=1)  # (2, trainings)
+    before, after = (rise > 0).sum(axis=1)
+    neurons = "all neurons' entropy" if whole else "the deepest layer's entropy"
     return Claim(
-        f"Concepts become more diverse in healthy training: the deepest layer's entropy {name} rises from "
-        f"{since} to the end.",
+        f"Concepts become more diverse in healthy training: {neurons} {name} rises.",
         "1.10, 1.90, 2.06, 2.09 (VGG16; single coordinates); *section 7.3.5*",
         Measured(
-            f"{', '.join(told)}; rises in {int((rise > 0).sum())} of {rise.size} trainings",
-            margins(rise),
+            f"{'; '.join(told)} before training, after epoch 1 and at the end; of {rise.shape[1]} trainings "
+            f"it rises in {before} from before training, in {after} from epoch 1",
+            margins(rise.min(axis=0)),
         ),
     )
 
@@ -120,12 +123,12 @@ def healthy_claim(runs: Mapping[str, Run], name: str, entropy: Entropy, start: i
 def collapse_claim(runs: Mapping[str, Run], shared: int) -> Claim:
     """What a rate that is far too high does."""
     bad = trainings(runs, COLLAPSED)
-    by_step = [deep_entropy(run, COLLAPSED) for run in bad]
+    by_step = [entropy_by_step(run, COLLAPSED) for run in bad]
     end = max(by_step[0])
     before, after, last = (
         np.array([told[step] for told in by_step], np.float64) for step in (shared, shared + 1, end)
     )
-    healthy = ends(runs, BASE, plane_entropy, 0)[1]
+    healthy = entropy_at(runs, BASE, -1)
     lost = [~run.snapshots[KINDS[BASE].layers[-1]][end].valid for run in bad]
     accuracy = np.array([run.training[end].get("accuracy/val", np.nan) for run in bad], np.float64)
     text = (
@@ -135,7 +138,7 @@ def collapse_claim(runs: Mapping[str, Run], shared: int) -> Claim:
         f"then, accuracy is {tell(accuracy, '.0%')}; {tell_alerts(bad)}"
     )
     return Claim(
-        "A learning rate that is far too high destroys that diversity: entropy falls.",
+        "A learning rate that is far too high destroys that diversity: the deepest layer's entropy falls.",
         "1.89, 1.48, -1.80, -1.80 (VGG16); *section 7.3.5*",
         Measured(text, margins(before - last)),
     )
@@ -152,10 +155,10 @@ def tell_alerts(runs: Sequence[Run]) -> str:
 
 def apart_claim(runs: Mapping[str, Run]) -> Claim:
     """Entropy tells a healthy training from a collapsed one at their end."""
-    bad = ends(runs, COLLAPSED, plane_entropy, 0)[1]
-    good = np.concatenate([ends(runs, name, plane_entropy, 0)[1] for name in KINDS])
+    bad = entropy_at(runs, COLLAPSED, -1)
+    good = np.concatenate([entropy_at(runs, name, -1) for name in KINDS])
     return Claim(
-        "Entropy tells healthy from collapsed training: the lowest healthy end lies above all others.",
+        "Entropy tells healthy from collapsed training: the deepest layer's lowest healthy end lies above all others.",
         "2.09 against -1.80 (VGG16); *section 7.3.5*",
         Measured(
             f"healthy ends lie between {good.min():.2f} and {good.max():.2f}, collapsed ones between "

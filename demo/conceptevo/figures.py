@@ -19,7 +19,7 @@ from demo.case_studies.claims.base import Evidence
 from demo.case_studies.figures import BLUE, GRAY, GREEN, ORANGE, draw_to_file, make_figure
 from demo.conceptevo.alignment import CHANCE
 from demo.conceptevo.claims import Figures
-from demo.conceptevo.diversity import ENTROPIES, deep_entropy, trainings
+from demo.conceptevo.diversity import ENTROPIES, entropy_by_step, trainings
 from demo.conceptevo.measured import METHODS, SETTINGS
 from demo.conceptevo.networks import BASE, KINDS
 from demo.conceptevo.runs import COLLAPSED
@@ -134,7 +134,7 @@ def draw_bars(axes: Axes, figures: Figures, figure: str, title: str, chance: flo
 
 
 def draw_entropy(runs: Mapping[str, Run], shared: int) -> Figure:
-    """Entropy of the deepest layers in both ways, and accuracy; of further trainings in thin lines."""
+    """Entropy of whole networks in both ways, and accuracy; of further trainings in thin lines."""
     figure = make_figure(3, height=2.7)
     left, middle, right = figure.axes
     for name in (*KINDS, COLLAPSED):
@@ -148,7 +148,7 @@ def draw_entropy(runs: Mapping[str, Run], shared: int) -> Figure:
         }
         for run in trainings(runs, name):
             for axes, entropy in zip((left, middle), ENTROPIES.values(), strict=True):
-                by_step = deep_entropy(run, name, entropy)
+                by_step = entropy_by_step(run, name, entropy, whole=True)
                 axes.plot(list(by_step), list(by_step.values()), **style)
             accuracy = {step: told.get("accuracy/val", np.nan) for step, told in sorted(run.training.items())}
             right.plot(list(accuracy), [100 * value for value in accuracy.values()], **style)

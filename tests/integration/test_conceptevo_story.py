@@ -27,10 +27,10 @@ from demo.conceptevo.alignment import (
     turn_onto,
 )
 from demo.conceptevo.diversity import (
-    deep_entropy,
+    coordinate_entropy,
     diversity_claims,
+    entropy_by_step,
     mean_cosine,
-    mean_of_coordinates,
     mean_shared,
     trainings,
 )
@@ -125,20 +125,24 @@ def check_further_trainings(logdir: Path) -> None:
     *healthy, collapse, apart = diversity_claims(runs, 1)
     counts = [len(claim.measured.margins) for claim in (*healthy, collapse, apart)]
     assert counts == [6, 6, 6, 6, 2, 2]
-    by_step = [deep_entropy(run, "vgg") for run in trainings(runs, "vgg")]
-    for start, claim in enumerate(healthy[2:]):  # in the plane
-        assert claim.measured.margins[:2] == pytest.approx([told[2] - told[start] for told in by_step])
+    by_step = [entropy_by_step(run, "vgg") for run in trainings(runs, "vgg")]
+    snapshots = runs["vgg"].snapshots["stage4"]
+    assert by_step[0] == pytest.approx({step: snapshots[step].entropy for step in (0, 1, 2)})
+    rises = [told[2] - max(told[0], told[1]) for told in by_step]
+    assert healthy[-1].measured.margins[:2] == pytest.approx(rises)
+    whole = np.concatenate([runs["resnet"].snapshots[layer][2].position for layer in KINDS["resnet"].layers])
+    assert entropy_by_step(runs["resnet"], "resnet", whole=True)[2] == map_spread(whole).entropy
 
 
 def test_single_coordinates_do_not_see_neurons_that_gather_along_a_slanted_line() -> None:
     random = np.random.default_rng(0)
     even = random.uniform(-1, 1, (400, 2)).astype(np.float32)
     line = np.repeat(even[:, :1], 2, axis=1) + 1e-3 * even
-    assert mean_of_coordinates(even) == pytest.approx(np.log(2), abs=0.1)
-    assert mean_of_coordinates(line) == pytest.approx(np.log(2), abs=0.1)
+    assert coordinate_entropy(even) == pytest.approx(np.log(2), abs=0.1)
+    assert coordinate_entropy(line) == pytest.approx(np.log(2), abs=0.1)
     assert map_spread(line).entropy < map_spread(even).entropy - 1
     line[:300] = np.nan  # without a place: all in one
-    assert mean_of_coordinates(line) < np.log(2) - 1.5
+    assert coordinate_entropy(line) < np.log(2) - 1.5
 
 
 def test_pictures_and_directions_that_neurons_share_are_counted_over_pairs() -> None:
