@@ -4,7 +4,7 @@
  * the tab, because only here the reader's threshold, filters and selection are known.
  */
 import { changeAt, countAt, sortRows } from './concepts.js';
-import { displacementOf, isInterpretable, isValid } from './layer.js';
+import { displacementOf, isInterpretable, isUnknown, isValid } from './layer.js';
 import { categoryOf, wordOf } from './space.js';
 
 /** @typedef {import('./layer.js').Layer} Layer */
@@ -32,7 +32,7 @@ export function neuronRows(layer, space, epoch, threshold, wanted = () => true) 
   for (let neuron = 0; neuron < layer.neurons; neuron++) {
     if (!wanted(neuron)) continue;
     /** @type {Row} */
-    const row = { run: layer.run, layer: layer.name, step: layer.steps[epoch], neuron, valid: isValid(layer, epoch, neuron), interpretable: isInterpretable(layer, epoch, neuron) };
+    const row = { run: layer.run, layer: layer.name, step: layer.steps[epoch], neuron, valid: isValid(layer, epoch, neuron), unknown: isUnknown(layer, epoch, neuron), interpretable: isInterpretable(layer, epoch, neuron) };
     const label = (/** @type {number} */ rank) => {
       const concept = concepts[neuron * width + rank];
       return { concept, word: wordOf(space, concept), similarity: concept >= 0 ? shortest(similarities[neuron * width + rank]) : null };

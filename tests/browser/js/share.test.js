@@ -9,7 +9,7 @@ const space = spaceFromContainer(/** @type {any} */ (makeSpaceAnswer(['dog', '=1
 
 test('rows have the columns of the route export, places last', () => {
   const [row] = neuronRows(makeLayer([[1, -1, null]], { steps: [7] }), space, 0, 0.25);
-  equal(row, { run: 'r', layer: 'l', step: 7, neuron: 0, valid: true, interpretable: true, word: '=1+1', category: 'texture', similarity: 0.5, displacement: null, threshold: 0.25, x: 0, y: 0 });
+  equal(row, { run: 'r', layer: 'l', step: 7, neuron: 0, valid: true, unknown: false, interpretable: true, word: '=1+1', category: 'texture', similarity: 0.5, displacement: null, threshold: 0.25, x: 0, y: 0 });
 });
 test('a neuron without a concept has its nearest word, one without a signal none', () => {
   const rows = neuronRows(makeLayer([[1, -1, null]]), space, 0, null);
