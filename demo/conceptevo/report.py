@@ -122,7 +122,13 @@ def page_lines(
     yield from ("", "## Alignment", "", *alignment_lines(alignment), "")
     yield from (picture("alignment", "AUC, intruders and drift"), "")
     yield from claim_lines(alignment_claims(alignment))
-    yield from ("", "## Diversity", "", picture("entropy", "Entropy and accuracy by epoch"), "")
+    yield from (
+        "",
+        "## Diversity",
+        "",
+        picture("entropy", "Entropy of all neurons, and accuracy, by epoch"),
+        "",
+    )
     yield from claim_lines(diversity_claims(runs, told.healthy_epochs))
     yield from ("", *start_lines(runs, told.space))
     test = as_test(revert)
