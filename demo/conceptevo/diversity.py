@@ -158,11 +158,12 @@ def apart_claim(runs: Mapping[str, Run]) -> Claim:
     bad = entropy_at(runs, COLLAPSED, -1)
     good = np.concatenate([entropy_at(runs, name, -1) for name in KINDS])
     return Claim(
-        "Entropy tells healthy from collapsed training: the lowest end of a healthy one lies above all others.",
+        "Entropy tells healthy from collapsed training: the lowest end of a healthy one lies above all "
+        "others.",
         "2.09 against -1.80 (VGG16); *section 7.3.5*",
         Measured(
-            f"of the deepest layer healthy ends lie between {good.min():.2f} and {good.max():.2f}, collapsed ones between "
-            f"{bad.min():.2f} and {bad.max():.2f}",
+            f"of the deepest layer healthy ends lie between {good.min():.2f} and {good.max():.2f}, "
+            f"collapsed ones between {bad.min():.2f} and {bad.max():.2f}",
             margins(good.min() - bad),
         ),
     )
