@@ -39,8 +39,9 @@ seconds a reader in Chromium chooses the newest run, changes layers and panels, 
 amount to hold. The first third is warm-up. The slope is that of a line through the means of {BLOCKS} blocks
 of time, with its 95% interval. Something *grows* when the slope is surely above zero and what it adds in the
 time that was judged is more than {TOLERATED["MiB"]:.0%} of the level (memory) or {TOLERATED[""]:.0%} of it
-and one (numbers). Memory is the resident set; the page's is what its process has for itself, after a collection of garbage and a
-notice of memory pressure, at which Chromium empties its caches. The data server is TensorBoard's own.
+and one (numbers). Memory is the resident set; the page's is what its process has for itself, after a
+collection of garbage and a notice of memory pressure, at which Chromium empties its caches. The data server
+is TensorBoard's own.
 TensorBoard's threads share one heap (`conceptmon_tb/plugin/heap.py`), unless MALLOC_ARENA_MAX is set.
 
 {table}
