@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.browser.conftest import Window
+from tests.browser.sharing import choose, save
 from tests.browser.tab import Tab
-from tests.browser.test_share import choose, save
 from tests.reliability.attacks import EMBEDDINGS, HARMLESS, PAGES, SPACES
 from tests.reliability.hostile import NAMES, TEXTS, WHOLE, write_attacked, write_hostile_content
 from tests.reliability.notes import Note
@@ -20,7 +20,7 @@ from tests.servers import TensorBoardServer
 
 WORDS, NAMED, PAGE = "words", "layers", "page"
 LAYERS = {"plain": len(TEXTS), "second": 5}
-SIZE = {"width": 1280, "height": 800}
+SIZE: ViewportSize = {"width": 1280, "height": 800}
 STATIC = Path(__file__).parents[2] / "plugin_static"
 LOOK = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
 
@@ -83,7 +83,7 @@ class Watch:
 
 @pytest.fixture
 def watch(page: Page, server: TensorBoardServer) -> Watch:
-    page.set_viewport_size(SIZE)  # type: ignore[arg-type]
+    page.set_viewport_size(SIZE)
     return Watch(page, server)
 
 

@@ -7,10 +7,10 @@ import io
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.browser.concepts import ask
 from tests.browser.conftest import HOSTILE, make_evolutions, write_evolutions
+from tests.browser.sharing import save
 from tests.browser.tab import Tab
-from tests.browser.test_concepts import ask
-from tests.browser.test_share import save
 from tests.servers import TensorBoardServer
 
 OpenTab = Callable[..., Tab]

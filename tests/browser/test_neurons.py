@@ -5,35 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Route
+from playwright.sync_api import Route
 
+from tests.browser.cards import card, loaded, open_cards, pin
 from tests.browser.conftest import HOSTILE
 from tests.browser.tab import Tab
 
 OpenTab = Callable[..., Tab]
-
-
-def pin(*neurons: int, run: str = "healthy", layer: str = "layer4") -> str:
-    return json.dumps([{"run": run, "layer": layer, "neuron": neuron} for neuron in neurons])
-
-
-def open_cards(open_tab: OpenTab, *pinned: int, **state: object) -> Tab:
-    tab = open_tab(layer="layer4", panel="neurons", pinned=pin(*pinned), **state)
-    tab.frame.wait_for_selector(".neuron-card .film-step")
-    return tab
-
-
-def card(tab: Tab, neuron: int) -> Locator:
-    return tab.frame.locator(f'.neuron-card[data-neuron="{neuron}"]')
-
-
-def loaded(tab: Tab, neuron: int) -> Locator:
-    """The card once its images and neighbours are there."""
-    found = card(tab, neuron)
-    found.locator(".film .thumb:not(.pending)").first.wait_for()
-    tab.until(lambda: found.locator(".film .thumb.pending").count() == 0, "all images are there")
-    found.locator("section.relatives .relative").first.wait_for()
-    return found
 
 
 def test_a_card_tells_concepts_history_images_and_neighbours(open_tab: OpenTab) -> None:
@@ -148,38 +126,6 @@ def test_dragging_in_the_label_history_moves_time(open_tab: OpenTab) -> None:
     line = card(tab, 4).locator(".now-line").bounding_box()
     assert line is not None
     assert abs(line["x"] - (box["x"] + box["width"] * int(tab.step) / 19)) < 3
-
-
-def test_a_nearest_neuron_lights_up_on_the_map_and_opens(open_tab: OpenTab) -> None:
-    tab = open_cards(open_tab, 4)
-    other = loaded(tab, 4).locator("section.relatives .relative").first
-    number = other.locator(".relative-id").inner_text()
-
-    other.hover()
-    tab.frame.wait_for_selector("#card:not([hidden])")
-    assert tab.text("#card .card-head b") == f"neuron {number}"
-    other.click()
-    tab.frame.wait_for_selector(f'.neuron-card.focused[data-neuron="{number}"]')
-    assert tab.frame.locator(".neuron-card").first.get_attribute("data-neuron") == number
-
-
-def test_the_closest_neuron_of_other_runs_is_told_and_opens_though_its_run_is_not_shown(
-    open_tab: OpenTab,
-) -> None:
-    tab = open_cards(open_tab, 4, step=15)
-    rows = loaded(tab, 4).locator(".across .relative")
-    rows.first.wait_for()
-    assert "Numbers mean nothing across runs" in card(tab, 4).inner_text()
-
-    row = rows.filter(has_text="poor").first
-    number = row.locator(".relative-id").inner_text()
-    row.click()
-    foreign = tab.frame.locator(f'.neuron-card.focused[aria-label$="poor"][data-neuron="{number}"]')
-    foreign.wait_for()
-    foreign.locator(".film .thumb:not(.pending, .missing)").first.wait_for()
-    assert foreign.locator(".film-step").count() == 12
-    assert "poor" in foreign.locator(".neuron-where").inner_text()
-    assert tab.errors == []
 
 
 def test_cards_ask_once_at_rest_and_never_while_playing(open_tab: OpenTab) -> None:
@@ -302,48 +248,6 @@ def test_a_selection_is_pinned_at_once(open_tab: OpenTab) -> None:
     assert "No card is open" in tab.text("#panel-neurons")
 
 
-def test_the_inspector_leads_to_the_card(open_tab: OpenTab) -> None:
-    tab = open_tab(layer="layer4", neuron=4, step=12)
-    tab.frame.get_by_role("button", name="open card").click()
-
-    shown = loaded(tab, 4)
-    assert tab.frame.locator("#tab-neurons").get_attribute("aria-selected") == "true"
-    tab.press("p")
-    tab.frame.wait_for_selector('.neuron-card [aria-label="Unpin neuron 4"]')
-    tab.press("t")
-    assert shown.locator('[aria-label="Stop tracking neuron 4"]').count() == 1
-
-
-def test_the_inspector_tells_of_neurons_of_the_second_source(open_tab: OpenTab) -> None:
-    tab = open_tab(layer="layer4", compare="poor", step=12)
-    tab.frame.wait_for_selector("#map-2 canvas")
-    tab.hover_a_neuron("#map")
-    box = tab.frame.locator("#map-2 .overlay").bounding_box()
-    assert box is not None
-    assert "layer4 · healthy" in tab.text("#card .card-source")
-    tab.page.mouse.move(box["x"] + 5, box["y"] + 5)
-    found = tab.frame.locator("#inspector .tracked-row").last
-    found.click()
-    assert "layer4 · poor" in tab.text("#inspector h3")
-    assert tab.frame.locator("#inspector .barcode rect").count() >= 1
-
-
-def test_the_hover_card_outlines_patches_and_never_covers_the_pointer(open_tab: OpenTab) -> None:
-    tab = open_tab(layer="layer4")
-    tab.hover_a_neuron()
-    tab.frame.wait_for_selector("#card .thumb .patch")
-
-    covers = tab.frame.evaluate(
-        """() => {
-            const card = document.querySelector('#card').getBoundingClientRect();
-            const ring = document.querySelector('#map .overlay').matches(':hover');
-            return [ring, card.left, card.right, card.top, card.bottom];
-        }"""
-    )
-    assert covers[0]
-    assert tab.frame.locator("#card .bar-row").count() == 4
-
-
 def test_thirty_pinned_cards_stay_fluid(open_tab: OpenTab) -> None:
     tab = open_tab(layer="layer4", panel="neurons", pinned=pin(*range(30)), step=4)
     tab.frame.wait_for_selector(".neuron-card .film-step")
@@ -432,34 +336,6 @@ def test_names_from_the_log_stay_text_and_inside_the_card(open_tab: OpenTab) -> 
     tab.frame.wait_for_selector(".figure-images .thumb:not(.pending)")
     sizes = tab.frame.locator("#panel-neurons").evaluate("panel => [panel.scrollWidth, panel.clientWidth]")
     assert sizes[0] <= sizes[1]
-
-
-def test_the_nearest_neurons_can_be_counted_up_and_selected(open_tab: OpenTab) -> None:
-    tab = open_tab(layer="layer4", panel="neurons", neuron=9)
-    nearest = tab.frame.locator(".relatives[aria-label='Nearest neurons']")
-    tab.until(lambda: nearest.locator("li").count() == 5, "five neighbours")
-
-    nearest.get_by_text("show 25").click()
-    tab.until(lambda: nearest.locator("li").count() == 25, "twenty-five")
-    nearest.get_by_text("select on the map").click()
-
-    tab.until(lambda: "26 neurons" in tab.text("#caption .chip"), "it and its neighbours are selected")
-
-
-def test_near_can_mean_distance_instead_of_cosine(open_tab: OpenTab) -> None:
-    tab = open_tab(layer="layer4", panel="neurons", neuron=9)
-    nearest = tab.frame.locator(".relatives[aria-label='Nearest neurons']")
-    values = nearest.locator(".relative-cosine")
-    tab.until(lambda: values.count() == 5, "five neighbours")
-    cosines = [float(text) for text in values.all_inner_texts()]
-
-    nearest.get_by_role("button", name="cosine").click()
-    tab.until(lambda: nearest.get_by_role("button", name="euclidean").count() == 1, "the other metric")
-    distances = [float(text) for text in values.all_inner_texts()]
-
-    assert cosines == sorted(cosines, reverse=True)
-    assert distances == sorted(distances)
-    assert distances != cosines
 
 
 def test_a_card_tells_the_neuron_as_a_weighted_sum(open_tab: OpenTab) -> None:
