@@ -13,14 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from werkzeug.test import Client
 
 from conceptmon_tb.plugin import live_words
 from conceptmon_tb.plugin.answers import Answers
 from conceptmon_tb.plugin.app import ConceptMonitorPlugin
-from conceptmon_tb.plugin.encoder_worker import describe_failure, explain_failure
 from conceptmon_tb.plugin.errors import BadRequestError, NotFoundError, TooManyRequestsError
 from conceptmon_tb.plugin.live_words import LiveWords, Refusal
 from conceptmon_tb.plugin.source import Source
@@ -31,7 +29,6 @@ from tests.synthetic import DIM, make_snapshots, make_space
 
 ENCODER = "open_clip ViT-B-16 openai"
 FINGERPRINT = "f00d"
-
 # Stands in for the real process: as fast to start as Python is, and knows a number for every word.
 WORKER = """
 import json, sys, time
@@ -268,44 +265,6 @@ def test_a_limited_number_of_words_is_remembered(make, monkeypatch) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (ImportError("no torch"), "not_installed"),
-        (ValueError("no such model"), "failed"),
-        (type("OfflineModeIsEnabled", (OSError,), {})("offline"), "weights"),
-    ],
-)
-def test_a_failure_is_explained_by_what_is_at_its_root(error: Exception, code: str) -> None:
-    outer = RuntimeError("something went wrong")
-    outer.__cause__ = error
-    assert explain_failure(outer) == code
-    assert explain_failure(error) == code
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (
-            OSError(13, "Permission denied", "/home/me/.cache/huggingface/a"),
-            "PermissionError: see the log of TensorBoard",
-        ),
-        (RuntimeError(r"bad file C:\Users\me\a.bin"), "RuntimeError: see the log of TensorBoard"),
-        (ValueError("x" * 1000), "ValueError: see the log of TensorBoard"),
-        (ValueError("there is no such tag"), "ValueError: there is no such tag"),
-        (ModuleNotFoundError("No module named 'ftfy'", name="ftfy"), "the module ftfy is missing"),
-        (ImportError("cannot import a from b (/opt/b.py)"), "ImportError: see the log of TensorBoard"),
-        (MemoryError(), "it needs more than half of this machine's memory"),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
-            "it needs more than half of this machine's memory",
-        ),
-    ],
-)
-def test_no_path_of_this_machine_is_told(error: Exception, told: str) -> None:
-    assert describe_failure(error) == told
-
-
 def test_a_process_that_complains_a_lot_is_read_and_only_the_end_is_kept(make, caplog) -> None:
     code = "import sys; sys.stderr.write('x' * 10_000_000 + 'the end'); sys.stderr.flush(); print('[]')"
     live, _ = make(code=code)
@@ -313,31 +272,6 @@ def test_a_process_that_complains_a_lot_is_read_and_only_the_end_is_kept(make, c
     assert found.reason == "the encoder's process failed (TypeError): see TensorBoard's log"
     wait(lambda: "the end" in caplog.text or None)
     assert len(caplog.text) < 10_000
-
-
-def test_the_worker_takes_half_of_the_memory_at_most() -> None:
-    code = (
-        "import resource\n"
-        "from conceptmon_tb.plugin.encoder_worker import describe_failure, limit_memory; limit_memory()\n"
-        "limit = resource.getrlimit(resource.RLIMIT_DATA)[0]\n"
-        "try: bytearray(limit)\n"
-        "except MemoryError as error: print(limit, describe_failure(error))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    limit, said = done.stdout.strip().split(" ", 1)
-    assert abs(int(limit) - psutil.virtual_memory().total // 2) < 1 << 20
-    assert said == "it needs more than half of this machine's memory"
-
-
-def test_the_worker_reaches_no_network() -> None:
-    code = (
-        "import urllib.request\n"
-        "from conceptmon_tb.plugin.encoder_worker import close_network; close_network()\n"
-        "try: urllib.request.urlopen('http://127.0.0.1:9/')\n"
-        "except OSError as error: print(type(getattr(error, 'reason', error)).__name__)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "NetworkClosedError"
 
 
 # Through the routes.

@@ -1,17 +1,11 @@
 """Similarities against independent NumPy loops that read like the published formulas."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conceptmon_tb.functional.acceleration import TORCH_ONLY
-from conceptmon_tb.functional.cosine import CosineConcepts
-from conceptmon_tb.functional.pmi import PmiConcepts
-from conceptmon_tb.functional.rank import RankConcepts
 from conceptmon_tb.functional.similarity import (
     SIMILARITIES,
     canonical_name,
@@ -21,87 +15,20 @@ from conceptmon_tb.functional.similarity import (
     soft_wpmi,
     wpmi,
 )
+from tests.unit.published_similarities import (
+    NAMES,
+    PRIORS,
+    REFERENCES,
+    SHAPES,
+    draw,
+    reference_cos,
+    reference_likelihood,
+    reference_pmi,
+    reference_rank_reorder,
+    top,
+)
 
-NAMES = ["cos_similarity", "cos_similarity_cubed", "rank_reorder", "wpmi", "soft_wpmi"]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
-SHAPES = [(300, 7, 5), (150, 1, 1), (40, 130, 3), (120, 3, 700)]  # images, neurons, concepts
-
-
-def draw(images, neurons, concepts, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    activations = torch.randn(images, neurons, generator=generator)
-    concept_activations = 0.1 * torch.randn(images, concepts, generator=generator) + 0.2
-    return activations, concept_activations
-
-
-def reference_cos(q, p, cubed):
-    similarity = np.zeros((q.shape[1], p.shape[1]))
-    for n in range(q.shape[1]):
-        for c in range(p.shape[1]):
-            u, v = q[:, n], p[:, c]
-            if cubed:
-                u, v = (u - u.mean()) ** 3, (v - v.mean()) ** 3
-            similarity[n, c] = u @ v / (np.linalg.norm(u) * np.linalg.norm(v))
-    return similarity
-
-
-def softmax(row):
-    e = np.exp(row - row.max())
-    return e / e.sum()
-
-
-def log_mean_exp(values):
-    return values.max() + np.log(np.mean(np.exp(values - values.max())))
-
-
-def top(column, k):
-    return sorted(range(len(column)), key=lambda image: (-column[image], image))[:k]
-
-
-def reference_likelihood(sets, p, a, min_prob, membership):
-    probability = np.array([softmax(a * row) for row in p])
-    likelihood = np.zeros((len(sets), p.shape[1]))
-    for n, images in enumerate(sets):
-        for rank, image in enumerate(images):
-            if membership is None:
-                likelihood[n] += np.log(probability[image] + min_prob)
-            else:
-                start, end = membership
-                q = start - rank / len(images) * (start - end)
-                likelihood[n] += np.log(1 + q * (probability[image] - 1) + min_prob)
-    return likelihood
-
-
-def reference_pmi(q, p, k, a, lam, membership, min_prob=1e-7):
-    sets = [top(column, k) for column in q.T]
-    likelihood = reference_likelihood(sets, p, a, min_prob, membership)
-    prior = np.array([log_mean_exp(column) for column in likelihood.T])
-    return likelihood - lam * prior
-
-
-def reference_rank_reorder(q, p, power=3, fraction=0.05, scale_p=0.5):
-    k = max(2, int(len(q) * fraction))
-    similarity = np.zeros((q.shape[1], p.shape[1]))
-    for n in range(q.shape[1]):
-        images = top(q[:, n], k)
-        target = q[images, n]
-        by_chance = np.mean([abs(x - y) ** power for x, y in itertools.product(target, target)])
-        for c in range(p.shape[1]):
-            in_concept_order = sorted(range(k), key=lambda place: (p[images[place], c], images[place]))
-            dealt = np.empty(k)
-            dealt[in_concept_order] = np.sort(target)
-            error = np.mean(np.abs(target - dealt) ** power) / by_chance
-            similarity[n, c] = -error / max(np.mean(p[images, c]), 1e-3) ** scale_p
-    return similarity
-
-
-REFERENCES = {
-    "cos_similarity": lambda q, p: reference_cos(q, p, cubed=False),
-    "cos_similarity_cubed": lambda q, p: reference_cos(q, p, cubed=True),
-    "rank_reorder": reference_rank_reorder,
-    "wpmi": lambda q, p: reference_pmi(q, p, k=28, a=2, lam=0.6, membership=None),
-    "soft_wpmi": lambda q, p: reference_pmi(q, p, k=100, a=10, lam=1, membership=(0.998, 0.97)),
-}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -340,18 +267,6 @@ def test_an_unknown_similarity_is_answered_with_the_right_names():
         canonical_name("iou2")
 
 
-PRIORS = ["layer", "background", "zscore"]
-SIDES = {
-    "cos_similarity": lambda p, **options: CosineConcepts(p, cubed=False, **options),
-    "cos_similarity_cubed": lambda p, **options: CosineConcepts(p, cubed=True, **options),
-    "rank_reorder": RankConcepts,
-    "wpmi": lambda p, **options: PmiConcepts(p, top_k=28, a=2, lam=0.6, prior="layer", **options),
-    "soft_wpmi": lambda p, **options: PmiConcepts(
-        p, top_k=100, a=10, lam=1, prior="layer", membership=(0.998, 0.97), **options
-    ),
-}
-
-
 @pytest.mark.parametrize("function", [wpmi, soft_wpmi])
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -359,153 +274,6 @@ def test_half_precision_inputs_are_computed_in_float32(function, prior, dtype):
     activations, concept_activations = (tensor.to(dtype) for tensor in draw(150, 6, 70))
     result = function(activations, concept_activations, prior=prior)
     assert torch.equal(result, function(activations.float(), concept_activations.float(), prior=prior))
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", [*SHAPES, (90, 70, 130)])
-def test_torch_alone_computes_the_same(name, shape, monkeypatch):
-    activations, concept_activations = draw(*shape)
-    result = SIMILARITIES[name](activations, concept_activations)
-    monkeypatch.setenv(TORCH_ONLY, "1")
-    alone = SIMILARITIES[name](activations, concept_activations)
-    torch.testing.assert_close(alone, result, rtol=1e-5, atol=1e-4)  # float32 of -450 and less
-
-
-@pytest.mark.parametrize("name", ["rank_reorder", "wpmi", "soft_wpmi"])
-@pytest.mark.parametrize("torch_only", ["0", "1"])
-def test_blocks_and_kept_tables_give_the_same_to_the_last_bit(name, torch_only, monkeypatch):
-    monkeypatch.setenv(TORCH_ONLY, torch_only)
-    activations, concept_activations = draw(120, 20, 300)
-    kept = SIDES[name](concept_activations)
-    result = kept.similarity(activations)
-    assert torch.equal(kept.similarity(activations), result)
-    monkeypatch.setattr("conceptmon_tb.functional.blocks.BLOCK_BYTES", 1)
-    monkeypatch.setattr("conceptmon_tb.functional.likelihood._TILE_BYTES", 1)
-    streamed = SIDES[name](concept_activations, cache_bytes=0)
-    assert torch.equal(streamed.similarity(activations), result)
-
-
-@pytest.mark.parametrize("name", ["cos_similarity", "cos_similarity_cubed"])
-def test_blocks_and_kept_directions_give_the_same(name, monkeypatch):
-    activations, concept_activations = draw(50, 20, 700)
-    result = SIDES[name](concept_activations).similarity(activations)
-    monkeypatch.setattr("conceptmon_tb.functional.blocks.BLOCK_BYTES", 1)
-    monkeypatch.setattr("conceptmon_tb.functional.cosine._DIRECTIONS_BYTES", 1)
-    monkeypatch.setattr("conceptmon_tb.functional.cosine._MOST_NEURONS", 7)
-    streamed = SIDES[name](concept_activations, cache_bytes=0).similarity(activations)
-    torch.testing.assert_close(streamed, result, rtol=1e-5, atol=1e-6)
-
-
-def test_gradients_do_not_depend_on_blocks(monkeypatch):
-    activations, concept_activations = draw(50, 8, 300)
-    whole, blocks = activations.clone().requires_grad_(), activations.clone().requires_grad_()
-    CosineConcepts(concept_activations, cubed=True).similarity(whole).square().sum().backward()
-    monkeypatch.setattr("conceptmon_tb.functional.cosine._DIRECTIONS_BYTES", 1)
-    cos_similarity_cubed(blocks, concept_activations).square().sum().backward()
-    torch.testing.assert_close(blocks.grad, whole.grad, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_threads_do_not_change_a_bit_and_stay_as_many_as_they_were(name):
-    activations, concept_activations = draw(100, 80, 200)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = SIMILARITIES[name](activations, concept_activations)
-        torch.set_num_threads(3)
-        together = SIMILARITIES[name](activations, concept_activations)
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
-    if name.startswith("cos"):  # the library of matrix products may add in another order
-        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
-    else:
-        assert torch.equal(together, alone)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_users_default_dtype_does_not_matter(name):
-    activations, concept_activations = draw(70, 9, 12)
-    result = SIMILARITIES[name](activations, concept_activations)
-    torch.set_default_dtype(torch.float64)
-    try:
-        double = SIMILARITIES[name](activations, concept_activations)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    assert double.dtype == torch.float32
-    torch.testing.assert_close(double, result, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_layout_of_activations_does_not_matter(name):
-    activations, concept_activations = draw(70, 9, 12)
-    by_neuron = activations.T.contiguous().T
-    strided = torch.stack([activations, activations], dim=2)[:, :, 0]
-    result = SIMILARITIES[name](activations, concept_activations)
-    assert torch.equal(SIMILARITIES[name](by_neuron, concept_activations.T.contiguous().T), result)
-    assert torch.equal(SIMILARITIES[name](strided, concept_activations), result)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@given(scale=st.floats(1e-4, 1e4), seed=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
-def test_scaling_one_neuron_changes_no_label(name, scale, seed):
-    activations, concept_activations = draw(60, 5, 8, seed)
-    scaled = activations.clone()
-    scaled[:, 2] *= scale
-    labels = SIMILARITIES[name](activations, concept_activations).argmax(dim=1)
-    assert torch.equal(SIMILARITIES[name](scaled, concept_activations).argmax(dim=1), labels)
-
-
-def standing_alone():
-    return [
-        lambda q, p: soft_wpmi(q, p, prior="background"),
-        lambda q, p: soft_wpmi(q, p, prior="zscore"),
-        cos_similarity,
-        cos_similarity_cubed,
-        rank_reorder,
-    ]
-
-
-@pytest.mark.parametrize("function", standing_alone())
-@given(copies=st.lists(st.integers(0, 5), max_size=4), seed=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
-def test_copies_of_neurons_change_nothing(function, copies, seed):
-    activations, concept_activations = draw(60, 6, 7, seed)
-    result = function(activations, concept_activations)
-    more = function(torch.cat([activations, activations[:, copies]], dim=1), concept_activations)
-    torch.testing.assert_close(more, torch.cat([result, result[copies]]), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("function", [cos_similarity, cos_similarity_cubed, rank_reorder])
-@given(copies=st.lists(st.integers(0, 6), max_size=4), seed=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
-def test_copies_of_concepts_change_nothing(function, copies, seed):
-    activations, concept_activations = draw(60, 6, 7, seed)
-    result = function(activations, concept_activations)
-    more = function(activations, torch.cat([concept_activations, concept_activations[:, copies]], dim=1))
-    torch.testing.assert_close(more, torch.cat([result, result[:, copies]], dim=1), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@given(place=st.integers(0, 6), worth=st.sampled_from([0.0, 3.0, float("nan"), float("inf")]))
-@settings(max_examples=10, deadline=None)
-def test_a_neuron_that_says_nothing_never_changes_other_labels(name, place, worth):
-    activations, concept_activations = draw(60, 6, 7)
-    worthless = torch.full((60, 1), worth)
-    with_it = torch.cat([activations[:, :place], worthless, activations[:, place:]], dim=1)
-    result = SIMILARITIES[name](with_it, concept_activations)
-    expected = SIMILARITIES[name](activations, concept_activations)
-    torch.testing.assert_close(torch.cat([result[:place], result[place + 1 :]]), expected)
-
-
-def test_concept_activations_changed_in_place_are_noticed():
-    activations, concept_activations = draw(60, 4, 5)
-    side = SIDES["soft_wpmi"](concept_activations, cache_bytes=0)
-    side.similarity(activations)
-    concept_activations.add_(1.0)
-    with pytest.raises(RuntimeError, match="concept_activations was changed in place"):
-        side.similarity(activations)
 
 
 @pytest.mark.parametrize("power", [1, 2, 5, 2.5])
@@ -516,51 +284,3 @@ def test_rank_reorder_raises_changes_to_any_power(power):
     )
     result = rank_reorder(activations, concept_activations, p=power, top_fraction=0.2)
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-4, atol=1e-4)
-
-
-def exact_log_likelihood(concept_activations, sets, a, min_prob=1e-7):
-    scaled = a * concept_activations.double()
-    return (scaled.softmax(dim=1) + min_prob).log()[sets].sum(dim=1)
-
-
-def wpmi_side(concept_activations, top_k, a, **options):
-    return PmiConcepts(concept_activations, top_k=top_k, a=a, lam=0.6, prior="layer", **options)
-
-
-@pytest.mark.parametrize("top_k", [1, 3, 28])
-@pytest.mark.parametrize("a", [0.5, 2, 30])
-def test_sums_of_logarithms_are_exact_to_a_small_part_of_the_spread(top_k, a):
-    generator = torch.Generator().manual_seed(1)
-    concept_activations = 0.2 + 0.03 * torch.randn(2500, 150, generator=generator)
-    sets = torch.randint(0, 2500, (300, top_k), generator=generator)
-    side = wpmi_side(concept_activations, top_k, a)
-    result = side._likelihood(sets).double()
-    expected = exact_log_likelihood(concept_activations, sets, a) - side._likelihood.constant
-    assert (result - expected).abs().max() < 2e-4 * expected.std(dim=0).median()
-
-
-def test_likelihoods_are_the_same_whether_their_tables_are_kept_or_made_anew():
-    generator = torch.Generator().manual_seed(1)
-    concept_activations = 0.2 + 0.03 * torch.randn(400, 70, generator=generator)
-    sets = torch.randint(0, 400, (50, 28), generator=generator)
-    kept, streamed = (
-        wpmi_side(concept_activations, 28, 2),
-        wpmi_side(concept_activations, 28, 2, cache_bytes=0),
-    )
-    assert torch.equal(streamed.log_likelihood(sets), kept.log_likelihood(sets))
-
-
-@pytest.mark.parametrize("name", ["wpmi", "soft_wpmi"])
-@pytest.mark.parametrize("concepts", [3, 200])
-def test_likelihoods_do_not_depend_on_the_number_of_threads(name, concepts):
-    activations, concept_activations = draw(300, 90, concepts)
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
-            side = SIDES[name](concept_activations)
-            results.append(side.log_likelihood(side._image_sets(activations)[0]))
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(results[1], results[0])
-    assert torch.equal(results[2], results[0])
