@@ -41,8 +41,8 @@ def neuron_columns(
 
     Returns:
         Columns `(rows,)`, sorted by layer (as logged), step and neuron: `layer`, `step`, `neuron`, `valid`,
-        `interpretable`, `word`, `category`, `similarity`, `displacement`, `word_2`, `similarity_2`, ...,
-        `x`, `y`; where logged also `num_concepts`, `explanation` (weights and words), `explanation_fit` and
+        `unknown`, `interpretable`, `word`, `category`, `similarity`, `displacement`, `word_2`,
+        `similarity_2`, ..., `x`, `y`; where logged also `num_concepts`, `explanation` (weights and words), `explanation_fit` and
         `description`. Numbers are int64 or float32 (NaN where unknown), texts are objects ("" where
         unknown).
 
@@ -220,6 +220,7 @@ def _neurons_of(layer: str, step: int, snapshot: ConceptSnapshot) -> Columns:
         "step": np.full(number, step, np.int64),
         "neuron": np.arange(number, dtype=np.int64),
         "valid": snapshot.valid,
+        "unknown": np.zeros(number, dtype=bool) if snapshot.unknown is None else snapshot.unknown,
         "interpretable": snapshot.interpretable,
         "word": words[ids[:, 0]],
         "category": categories[ids[:, 0]],

@@ -169,10 +169,15 @@ class _Collected:
         bad = sorted(self._bad.items())
         self._warnings += [f"{tag}, step {step}: {reason}" for (tag, step), reason in bad]
         steps = tuple(sorted({step for by_step in snapshots.values() for step in by_step}))
+        alerts, evolutions = self._alerts(), self._evolutions()
         if not steps:
+            if evolutions:
+                self._warnings.append(
+                    "it has tables of important evolutions, but no snapshots of their epochs: log both into "
+                    "one directory"
+                )
             raise self._newer or FileNotFoundError(_nothing_found(folder, self._warnings))
         latest = next(by_step[steps[-1]] for by_step in snapshots.values() if steps[-1] in by_step)
-        alerts, evolutions = self._alerts(), self._evolutions()
         return Run(
             steps,
             snapshots,

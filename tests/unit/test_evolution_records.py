@@ -197,6 +197,13 @@ def test_a_damaged_table_costs_itself_alone(tmp_path: Path) -> None:
     assert any("concepts/evolutions/0/1" in warning for warning in run.warnings)
 
 
+def test_tables_without_their_epochs_say_so(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        add_evolutions(writer, make_table())
+    with pytest.raises(FileNotFoundError, match="evolutions, but no snapshots of their epochs: log both"):
+        cm.read_run(tmp_path)
+
+
 def test_tables_are_columns_for_notebooks(tmp_path: Path) -> None:
     with cm.ConceptWriter(tmp_path, strict=True) as writer:
         write_epochs(writer)

@@ -54,6 +54,7 @@ def test_every_row_is_one_neuron_at_one_step(run: Run) -> None:
         assert cells["word_3"] == run.space.words[concepts[2]]
         assert cells["similarity_3"] == snapshot.similarity[neuron, 2]
         assert (cells["x"], cells["y"]) == tuple(snapshot.position[neuron])
+        assert not cells["unknown"]
         assert cells["interpretable"] == snapshot.interpretable[neuron]
 
 
