@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
@@ -135,7 +135,7 @@ def session_of(writer: SummaryWriter) -> Session:
         Its session; the same object whenever it is asked for.
     """
     sent = sent_by(writer)
-    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
+    file_writer = cast("Any", writer)._get_file_writer()  # noqa: SLF001 (no public way)
     if sent.session is not None:
         if sent.session.own_file != file_name(file_writer):  # closed, and opened anew by a scalar
             sent.session.use_file(file_name(file_writer))
@@ -223,7 +223,7 @@ def write_snapshots(
         with_space.MergeFrom(probe_summary(snapshots))
         with_space.MergeFrom(summary)
         summary = with_space
-    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
+    file_writer = cast("Any", writer)._get_file_writer()  # noqa: SLF001 (no public way)
     file_writer.add_summary(summary, step, walltime)
     file_writer.flush()  # whatever kills the process later, this epoch is in the file
     if getattr(file_writer.event_writer, "failed", False):

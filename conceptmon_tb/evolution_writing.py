@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -54,7 +54,7 @@ def add_evolutions(
         return
     what = f"evolutions from step {pair[0]} to {pair[1]} were not logged"
     try:
-        file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
+        file_writer = cast("Any", writer)._get_file_writer()  # noqa: SLF001 (no public way)
         file_writer.add_summary(evolutions_summary(evolutions), pair[1], walltime)
         file_writer.flush()
     except Exception as error:

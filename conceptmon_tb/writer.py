@@ -91,6 +91,8 @@ class ConceptWriter(SummaryWriter):
         ValueError: `every_n_epochs` is below 1, or the detector must not score beside a training.
     """
 
+    all_writers: Any  # torch says None
+
     def __init__(
         self,
         log_dir: str | Path | None = None,
@@ -372,7 +374,7 @@ class ConceptWriter(SummaryWriter):
     def _get_file_writer(self) -> Any:
         if self._is_silent:
             silent: Any = SilentFileWriter(str(self.log_dir))
-            self.file_writer, self.all_writers = silent, {silent.get_logdir(): silent}  # type: ignore[assignment]
+            self.file_writer, self.all_writers = silent, {silent.get_logdir(): silent}
             return silent
         session, purge_step = sent_by(self).session, self.purge_step
         is_new = self.file_writer is None or self.all_writers is None
@@ -413,7 +415,7 @@ class ConceptWriter(SummaryWriter):
         old.event_writer.abandon()
         for one in others.values():
             one.event_writer.reaches_file()  # they share the trouble, which was told
-        self.all_writers = {**(self.all_writers or {}), **others}  # type: ignore[assignment]  # torch says None
+        self.all_writers = {**(self.all_writers or {}), **others}
         logger.warning("logging to %s again; what was logged since the failure is lost", self.log_dir)
         sent = sent_by(self)
         sent.space, sent.warned = "", False

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,8 +54,8 @@ def tensorboard() -> Iterator[Callable[..., TensorBoardServer]]:
     """Start TensorBoard with `tensorboard(logdir, *flags)`; it is killed after the test."""
     servers: list[TensorBoardServer] = []
 
-    def start(*arguments: object, **settings: object) -> TensorBoardServer:
-        server = TensorBoardServer(*arguments, **settings)  # type: ignore[arg-type]
+    def start(*arguments: Any, **settings: Any) -> TensorBoardServer:
+        server = TensorBoardServer(*arguments, **settings)
         servers.append(server)
         return server.start()
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -105,8 +105,8 @@ def widen(snapshot: ConceptSnapshot, neurons: int) -> ConceptSnapshot:
     names = [field.name for field in dataclasses.fields(snapshot)]
     arrays = {name: value for name in names if isinstance(value := getattr(snapshot, name), np.ndarray)}
     per_neuron = {name: a for name, a in arrays.items() if not name.startswith("anchor_")}
-    changed = {name: np.resize(a, (neurons, *a.shape[1:])) for name, a in per_neuron.items()}
-    return dataclasses.replace(snapshot, **changed)  # type: ignore[arg-type]
+    changed: dict[str, Any] = {name: np.resize(a, (neurons, *a.shape[1:])) for name, a in per_neuron.items()}
+    return dataclasses.replace(snapshot, **changed)
 
 
 def make_images(space: ConceptSpace, size: int = 64) -> ProbeImages:
@@ -249,7 +249,7 @@ def write_run(
     layers: Mapping[str, int] | None = None,
     seed: int = 0,
     poor: bool = False,
-    **settings: object,
+    **settings: Any,
 ) -> None:
     """Write a whole run into real event files.
 
@@ -261,7 +261,7 @@ def write_run(
         poor: Whether the network learns nothing.
         **settings: More of `SyntheticRun`.
     """
-    with SyntheticRun(logdir, epochs, layers, seed, poor, **settings) as run:  # type: ignore[arg-type]
+    with SyntheticRun(logdir, epochs, layers, seed, poor, **settings) as run:
         for _ in range(epochs):
             run.write_epoch()
 

@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Frame,
+    Page,
+    Route,
+    ViewportSize,
+    sync_playwright,
+)
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 HERE = Path(__file__).parent
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 # No graphics processor: WebGL and everything else is drawn by the processor, as the tests' browser does it.
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -99,7 +107,7 @@ class Chromium:
 
     def context(self) -> BrowserContext:
         """A fresh profile: nothing is cached."""
-        context = self.browser.new_context(viewport=SIZE)  # type: ignore[arg-type]
+        context = self.browser.new_context(viewport=SIZE)
         context.set_default_timeout(TIMEOUT_MS)
         context.add_init_script(path=HERE / "probe.js")
         return context

@@ -56,8 +56,10 @@ def check_distributed(distributed: Any) -> Distributed:
     Raises:
         TypeError: It is neither "auto" nor False nor a process group.
     """
-    if distributed is False or (isinstance(distributed, str) and distributed == "auto"):
-        return distributed  # type: ignore[return-value]
+    if distributed is False:
+        return False
+    if isinstance(distributed, str) and distributed == "auto":
+        return "auto"
     if dist.is_available() and isinstance(distributed, dist.ProcessGroup):
         return distributed
     raise TypeError(

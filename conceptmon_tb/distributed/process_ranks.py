@@ -14,7 +14,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -90,7 +90,7 @@ class ProcessRanks(Ranks):
         except Exception as caught:  # noqa: BLE001  # raised below, on all ranks
             error = caught
         self.settle(error, doing)
-        return value  # type: ignore[no-any-return]  # without an error it is there
+        return cast("T", value)  # without an error it is there
 
     def lead(self, act: Callable[[], T], doing: str, known: Sequence[object] = ()) -> T:
         """Let rank 0 do it; see `Ranks.lead`."""
@@ -107,7 +107,7 @@ class ProcessRanks(Ranks):
         with self._in_touch(doing):
             dist.broadcast_object_list(parcel, src=self._members[0], group=self._group)
         self.settle(error, doing, [parcel[0], *[None] * (self.size - 1)])
-        return value if self.leads else unpack(parcel[1], known)  # type: ignore[no-any-return]
+        return cast("T", value if self.leads else unpack(parcel[1], known))
 
     def compare(self, settings: Mapping[str, object]) -> None:
         """Refuse different settings; see `Ranks.compare`."""

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -229,22 +229,18 @@ def embed_base(
             f"stimuli: no two of {len(stimuli)} neurons share one of their {stimuli.shape[1]} images among "
             f"{num_images}; name more layers, or take a larger k or a smaller probe set"
         )
-    learning = {
+    learning: dict[str, Any] = {
         "num_negatives": settings.num_negatives,
         "repeats": settings.repeats,
         "rate": settings.rate,
         "seed": settings.seed,
     }
-    vectors, placed = learn_embedding(together, dim=settings.dim, progress=progress, **learning)  # type: ignore[arg-type]
+    vectors, placed = learn_embedding(together, dim=settings.dim, progress=progress, **learning)
     images, covered = embed_images(vectors, placed, stimuli, num_images, settings.image_method)
     coverage = np.where(covered, DIRECT, UNKNOWN).astype(np.uint8)
     if settings.indirect and top_neurons is not None and not covered.all():
         images, coverage = embed_further_images(
-            images,
-            covered,
-            top_neurons(placed),
-            progress=progress,
-            **learning,  # type: ignore[arg-type]
+            images, covered, top_neurons(placed), progress=progress, **learning
         )
     projected, _ = average_images(stimuli, images, coverage)
     squares = np.square(projected.astype(np.float64)).sum(axis=1)

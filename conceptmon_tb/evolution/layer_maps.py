@@ -12,6 +12,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -65,9 +66,11 @@ class LayerMaps:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._taken, self._put = {}, {}
-        self._stack.__exit__(*error)  # type: ignore[arg-type]
+        self._stack.__exit__(kind, error, trace)
 
     def take(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Run a batch.
@@ -214,10 +217,10 @@ def _with_tensor(given: Any, tensor: Tensor) -> Any:
     if isinstance(given, (tuple, list)):
         parts = [_with_tensor(given[0], tensor), *given[1:]]
         return type(given)(*parts) if hasattr(given, "_fields") else type(given)(parts)
-    changed = copy.copy(given)
-    if isinstance(changed, Mapping):
-        (name, *_) = [key for key, value in changed.items() if value is old]
-        changed[name] = tensor  # type: ignore[index]
+    if isinstance(given, Mapping):
+        changed: Any = copy.copy(given)
+        (name, *_) = [key for key, value in given.items() if value is old]
+        changed[name] = tensor
         return changed
     (name, *_) = [field.name for field in dataclasses.fields(given) if getattr(given, field.name) is old]
     return dataclasses.replace(given, **{name: tensor})

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 Format = Literal["milan", "clip-dissect", "netdissect"]
 
@@ -171,7 +171,16 @@ def _read_text(path: Path) -> str:
         raise FormatError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
-def _records(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+class _Reader(Protocol):
+    """What `csv.reader` gives."""
+
+    @property
+    def line_num(self) -> int: ...
+
+    def __next__(self) -> list[str]: ...
+
+
+def _records(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, each with the line on which it ends."""
     while True:
         try:
@@ -179,12 +188,12 @@ def _records(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, lis
         except StopIteration:
             return
         except csv.Error as error:
-            line = reader.line_num  # type: ignore[attr-defined]
+            line = reader.line_num
             raise FormatError(
                 f"{path}, line {line}: {error}; check the quotes in this row and before"
             ) from error
         if any(field.strip() for field in fields):
-            yield reader.line_num, fields  # type: ignore[attr-defined]
+            yield reader.line_num, fields
 
 
 def _find_format(path: Path, header: Sequence[str], wanted: str) -> Format:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from tensorboard.compat.proto import event_pb2
 from torch import nn
@@ -150,7 +150,7 @@ class LoopCallback:
         snapshots = self.monitor.score(collected, watched)
         if writer is None or step <= self._logged_until:
             return
-        writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (opens a closed file anew, as a scalar would)
+        cast("Any", writer)._get_file_writer()  # noqa: SLF001 (opens a closed file anew, as a scalar would)
         add_concepts(
             writer,
             snapshots,
@@ -182,7 +182,7 @@ def hide_from(writer: SummaryWriter, step: int) -> None:
         writer: The library's writer; it has logged nothing yet at this step or later.
         step: The first step that comes again.
     """
-    file_writer: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]  # noqa: SLF001 (no public way)
+    file_writer = cast("Any", writer)._get_file_writer()  # noqa: SLF001 (no public way)
     for first_hidden in (_HIDES_NOTHING, step):
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         file_writer.add_event(event_pb2.Event(step=first_hidden, session_log=start))

@@ -385,12 +385,14 @@ class _Request:
     ) -> wrappers.Response:
         if etag and etag in self._request.if_none_match:
             return wrappers.Response(status=304, headers=[("ETag", f'"{etag}"')])
-        response = http_util.Respond(self._request, content, mime_type, code=code, headers=headers)
+        response: wrappers.Response = http_util.Respond(
+            self._request, content, mime_type, code=code, headers=headers
+        )
         if etag:
             response.set_etag(etag)
         while self._taken:
             response.call_on_close(self._taken.pop())
-        return response  # type: ignore[no-any-return]
+        return response
 
 
 def _has_no_data_server(error: Exception) -> bool:
@@ -412,7 +414,8 @@ def _error(
     details: Mapping[str, Any] | None = None,
 ) -> wrappers.Response:
     content = _dump({"error": message, **(details or {})})
-    return http_util.Respond(request, content, JSON, code=code, headers=headers)  # type: ignore[no-any-return]
+    response: wrappers.Response = http_util.Respond(request, content, JSON, code=code, headers=headers)
+    return response
 
 
 def _dump(content: Mapping[str, Any]) -> str:

@@ -70,8 +70,8 @@ def _install() -> None:
 def _wrap(module: Any, name: str, make: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> None:
     original = getattr(module, name, None)
     if original is not None and not hasattr(original, "distrusts"):
-        wrapper = make(original)
-        wrapper.distrusts = True  # type: ignore[attr-defined]
+        wrapper: Any = make(original)
+        wrapper.distrusts = True
         setattr(module, name, wrapper)
 
 

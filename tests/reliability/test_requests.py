@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psutil
@@ -86,9 +87,9 @@ def check(server: TensorBoardServer, answer: Answer) -> Answer:
     return answer
 
 
-def ask(server: TensorBoardServer, target: str | bytes, **settings: object) -> Answer:
+def ask(server: TensorBoardServer, target: str | bytes, **settings: Any) -> Answer:
     path = target if isinstance(target, bytes) else ROUTE + target
-    return check(server, send(server.port, path, **settings))  # type: ignore[arg-type]
+    return check(server, send(server.port, path, **settings))
 
 
 @pytest.mark.parametrize("route", RIGHT)

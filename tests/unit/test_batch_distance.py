@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -75,12 +76,12 @@ def test_gradients_are_those_of_finite_differences(temperature: float) -> None:
 @given(st.integers(2, 24), st.integers(1, 12), st.integers(1, 9), st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_images_and_of_neurons_means_nothing(
-    images: int, neurons: int, concepts: int, dice: object
+    images: int, neurons: int, concepts: int, dice: Random
 ) -> None:
     activations = random(images, neurons, dtype=torch.float64).requires_grad_()
     seen, text = random(images, concepts, seed=1, dtype=torch.float64), unit(concepts, 6).double()
-    by_image = torch.tensor(dice.sample(range(images), images))  # type: ignore[attr-defined]
-    by_neuron = torch.tensor(dice.sample(range(neurons), neurons))  # type: ignore[attr-defined]
+    by_image = torch.tensor(dice.sample(range(images), images))
+    by_neuron = torch.tensor(dice.sample(range(neurons), neurons))
     value = batch_anchor_distance(activations, seen, text, temperature=0.1)
     shuffled = batch_anchor_distance(
         activations[by_image][:, by_neuron], seen[by_image], text, temperature=0.1

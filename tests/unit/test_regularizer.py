@@ -8,6 +8,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -40,10 +41,8 @@ def features() -> Tensor:
     return unit(BATCH, DIM, seed=2)
 
 
-def make(
-    model: nn.Module, layers: str | Sequence[str] = "norm", **options: object
-) -> cm.ConceptDiversityLoss:
-    return cm.ConceptDiversityLoss(model, layers, cm.ConceptSet(WORDS), Words(), **options)  # type: ignore[arg-type]
+def make(model: nn.Module, layers: str | Sequence[str] = "norm", **options: Any) -> cm.ConceptDiversityLoss:
+    return cm.ConceptDiversityLoss(model, layers, cm.ConceptSet(WORDS), Words(), **options)
 
 
 def test_gradients_reach_the_weights_as_finite_differences_say(
