@@ -42,9 +42,9 @@ def neuron_columns(
     Returns:
         Columns `(rows,)`, sorted by layer (as logged), step and neuron: `layer`, `step`, `neuron`, `valid`,
         `unknown`, `interpretable`, `word`, `category`, `similarity`, `displacement`, `word_2`,
-        `similarity_2`, ..., `x`, `y`; where logged also `num_concepts`, `explanation` (weights and words), `explanation_fit` and
-        `description`. Numbers are int64 or float32 (NaN where unknown), texts are objects ("" where
-        unknown).
+        `similarity_2`, ..., `x`, `y`; where logged also `num_concepts`, `explanation` (weights and words),
+        `explanation_fit` and `description`. Numbers are int64 or float32 (NaN where unknown), texts are
+        objects ("" where unknown).
 
     Raises:
         ValueError: A layer or step that the run does not hold; the message lists those it does.
