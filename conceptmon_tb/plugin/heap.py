@@ -2,7 +2,7 @@
 
 TensorBoard answers each request in a thread of its own, and glibc gives the threads heaps of their own, each
 of which keeps what was freed in it. In 25 minutes of live writing and viewing, TensorBoard's process then
-rises to 150 MiB and goes on; with one heap it stays at 103 (docs/soak.md).
+rises to 150 MiB and goes on; with one heap it stays near 100 (docs/soak.md).
 """
 
 from __future__ import annotations
