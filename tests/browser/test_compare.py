@@ -264,7 +264,7 @@ def test_many_runs_are_searched_by_name(page: Page, open_tab: OpenTab) -> None:
     tab.frame.click(".runs summary")
     field = tab.frame.locator(".menu-search")
     field.wait_for(state="visible")
-    assert "and 25 runs without concepts" in tab.text(".run-menu")
+    tab.until(lambda: "and 25 runs without concepts" in tab.text(".run-menu"), "all runs are known")
     field.fill("poo")
     tab.until(lambda: tab.frame.locator(".menu-row").count() == 1, "one run is found")
     field.fill("nothing like it")

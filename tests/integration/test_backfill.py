@@ -130,9 +130,14 @@ def test_an_interrupt_leaves_a_whole_run(
         wait_for_steps(tmp_path / "run", 1)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with in_folder(trained):
-        threading.Thread(target=interrupt).start()
-        assert main(["backfill", *command(tmp_path / "run")]) == 130
+    # What a shell starts in the background ignores the signal, and so would these tests.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with in_folder(trained):
+            threading.Thread(target=interrupt).start()
+            assert main(["backfill", *command(tmp_path / "run")]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = capsys.readouterr().err
     assert "the same command goes on" in said
     assert said.count("weights are taken from: model, names without 'module.'") == 1
