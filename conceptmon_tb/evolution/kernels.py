@@ -15,10 +15,11 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba.extending import intrinsic
 
+from conceptmon_tb.evolution.learning import LINE
 from conceptmon_tb.functional.kernels import Floats, Ints, _kernel
 
 _ONE = np.float32(1)
-_AHEAD, _LINE = 4, 64  # pairs, of which 2 to 8 are as fast; bytes that the processor fetches at once
+_AHEAD = 4  # pairs; 2 to 8 are as fast
 
 
 def _declare_fetch(_typing: object, _address_type: object) -> tuple[Any, Callable[..., Any]]:
@@ -61,7 +62,7 @@ def descend(  # noqa: C901  # a compiled loop cannot call another
     for p in range(pairs.shape[0]):
         later = p + _AHEAD
         if later < pairs.shape[0]:
-            for line in range(0, width, _LINE):
+            for line in range(0, width, LINE):
                 _fetch(start + pairs[later, 0] * width + line)
                 _fetch(start + pairs[later, 1] * width + line)
                 for r in range(negatives.shape[1]):

@@ -27,9 +27,11 @@ RATE = 0.05
 REPEATS = 30
 """E of the paper, which does not tell it; more is no better (docs/evolution_performance.md)."""
 
+LINE = 64
+"""Bytes that the processor fetches at once; also its widest register."""
+
 _PAIRS_AT_ONCE = 32  # without kernels: few, so that hardly two of them share a vector
 _PAIRS_IN_LOSS = 1 << 16
-_LINE = 64  # bytes that the processor fetches at once; also its widest register
 
 
 class Learned(NamedTuple):
@@ -149,10 +151,10 @@ def co_activation_loss(vectors: FloatArray, pairs: IntArray, negatives: IntArray
 
 def _zero_rows(members: int, dim: int) -> FloatArray:
     """Rows that are filled up with zeros, which stay zeros, to whole lines of memory, and begin with one."""
-    lanes = _LINE // np.dtype(np.float32).itemsize
+    lanes = LINE // np.dtype(np.float32).itemsize
     width = -(-dim // lanes) * lanes
     room = np.zeros(members * width + lanes, np.float32)
-    first = -room.ctypes.data % _LINE // room.itemsize
+    first = -room.ctypes.data % LINE // room.itemsize
     return room[first : first + members * width].reshape(members, width)
 
 
